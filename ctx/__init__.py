@@ -1,0 +1,1 @@
+"""ctx: see transfer between contexts happen."""

@@ -1,0 +1,1 @@
+"""One file a part; see ctx/parts.py."""

@@ -1,0 +1,23 @@
+"""Where things live on this machine: ``CTX_HOME`` (data, cache, checkpoints) and ``CTX_STORE`` (a database URL)."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """The folder of fetched archives, checkpoints and, by default, the store."""
+    return Path(os.environ.get("CTX_HOME") or platformdirs.user_data_dir("ctx", appauthor=False)).expanduser()
+
+
+def store_url() -> str:
+    """The database URL of the store; by default SQLite under `home`."""
+    return os.environ.get("CTX_STORE") or f"sqlite:///{home() / 'ctx.sqlite'}"
+
+
+def project() -> Path:
+    """The folder that holds ``app.py``, ``pages/`` and ``sample_data/``: the checkout, or their copy in the wheel."""
+    package = Path(__file__).resolve().parent
+    packaged = package / "_web"
+    return packaged if packaged.is_dir() else package.parent

@@ -1,0 +1,290 @@
+"""What a part of a run is: the one module that part files import.
+
+A part is one file in ``ctx/<kind>/``: a class with a ``name``, its ``Knobs`` (defaults, ranges, help) and the few
+methods of its kind below. A folder scan (``ctx/registry.py``) finds it; forms, flags, validation and the store read
+its knobs. A part file imports only the standard library, pydantic and this module at top level; torch inside its
+functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from ctx.batches import Batch
+    from ctx.config import RunConfig
+    from ctx.model import Model
+
+Split = Literal["train", "validation", "test"]
+
+
+class Knobs(BaseModel):
+    """The settings of a part. Fields made by `knob`; anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def knob(default: Any, help: str, *, flag: str = "", log: bool = False, **bounds: Any) -> Any:
+    """A knob: its default, one sentence of help, pydantic bounds (``ge``, ``le`` …).
+
+    ``flag`` is a short command-line name (``lam`` for ``--lam``) beside the full ``--<part>.<knob>``;
+    ``log`` asks forms and charts for a logarithmic scale.
+    """
+    return Field(default, description=help, json_schema_extra={"flag": flag, "log": log}, **bounds)
+
+
+class Choice(BaseModel):
+    """A part by name with its knobs, kept as plain data: ``{"name": "joint", "knobs": {"lam": 0.1}}``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    knobs: dict[str, Any] = Field(default_factory=dict)
+
+
+class Part:
+    """What all parts have in common. ``version`` is raised by hand when the part's results change."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    Knobs: ClassVar[type[Knobs]] = Knobs
+
+    def __init__(self, knobs: Knobs | None = None) -> None:
+        self.knobs: Any = knobs if knobs is not None else self.Knobs()
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the part's docstring."""
+        return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A pinned archive of the package index: ``project`` and ``filename`` there, ``sha256`` checked before use."""
+
+    project: str
+    filename: str
+    sha256: str
+    megabytes: float
+    licence: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled example. Examples of one ``group`` (a document, a frame) never lie in two splits.
+
+    ``input`` is a text, or a sequence of floats for the lesson; ``output`` a label's name, or a sequence of floats.
+    """
+
+    id: str
+    input: Any
+    output: Any
+    group: str
+
+
+class Context(Part):
+    """A text task in one language, domain or culture. ``labels`` is its label space, empty for regression."""
+
+    kind = "contexts"
+    application: ClassVar[str]
+    language: ClassVar[str] = ""
+    domain: ClassVar[str] = ""
+    culture: ClassVar[str] = ""
+    licence: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
+    origin: ClassVar[str] = ""
+    labels: ClassVar[tuple[str, ...]] = ()
+    assets: ClassVar[tuple[Asset, ...]] = ()
+    sample: ClassVar[bool] = False  # written for this project: serves when nothing can be fetched
+
+    def examples(self) -> list[Example]:
+        """All examples, in a fixed order; raises Unavailable where the data can't be had."""
+        raise NotImplementedError
+
+    def digest(self) -> str:
+        """Names the content without reading it where it can: by default the pinned hashes of its archives."""
+        return "+".join(asset.sha256 for asset in self.assets)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A result's name, whether more is better, and its unit for axes."""
+
+    name: str
+    higher_is_better: bool
+    label: str
+
+
+class Task(Part):
+    """What is learnt from a text: how to read the backbone out, the head, the loss, the metrics.
+
+    ``metrics`` lists the results; the first is the headline that verdicts compare.
+    """
+
+    kind = "tasks"
+    applications: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def readout(self) -> nn.Module:
+        """The parameterless last block: called as ``readout(hidden, batch)``, shapes ``[B, T, W]`` to the head's."""
+        raise NotImplementedError
+
+    def head(self, labels: Sequence[str], width: int) -> nn.Module:
+        """A fresh head, called as ``head(hidden, batch)``."""
+        raise NotImplementedError
+
+    def targets(self, examples: Sequence[Example], labels: Sequence[str]) -> list[np.ndarray]:
+        """One array an example; the batch stacks them, ragged ones padded with -100."""
+        raise NotImplementedError
+
+    def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
+        """The mean loss of a batch, a scalar."""
+        raise NotImplementedError
+
+    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """``outputs`` (logits or values) ``[N, …]`` and ``targets`` to every metric. No torch."""
+        raise NotImplementedError
+
+    def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        """The metrics on ``test`` of the best constant answer on ``train``: always one answer. No torch."""
+        raise NotImplementedError
+
+
+class Backbone(Part):
+    """The shared encoder: an embedding and `layers` layers, each a block called as ``block(hidden, batch)``."""
+
+    kind = "backbones"
+    applications: ClassVar[tuple[str, ...]] = ()
+    lr: ClassVar[float] = 1e-3
+    head_lr: ClassVar[float] = 1e-3
+    pretrained: ClassVar[bool] = False
+    assets: ClassVar[tuple[Asset, ...]] = ()
+
+    def layers(self) -> int:
+        """How many layers lie above the embedding (read-out applied). No torch."""
+        raise NotImplementedError
+
+    def parameters(self) -> list[int]:
+        """How many parameters the embedding and each layer hold, lowest first. No torch."""
+        raise NotImplementedError
+
+    def digest(self, seed: int) -> str:
+        """Names the weights it starts from."""
+        raise NotImplementedError
+
+    def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        """Token ids ``[T]`` (int64) an example, or its floats."""
+        raise NotImplementedError
+
+    def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
+        """The named blocks, lowest first (the embedding is the first), and the width of the last one's output."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: ``epochs`` times ``updates`` steps; each step takes a batch of every active context.
+
+    ``weights`` maps a context key to its λ, a function of the phase's progress in [0, 1]; a context is active if it
+    is there. ``shares`` maps it to its share of batches (1 = one batch every step). Weights kept at the end are
+    those with the lowest loss on the selection part of ``select_on`` ("" keeps the last).
+    """
+
+    name: str
+    epochs: int
+    updates: int
+    weights: Mapping[str, Callable[[float], float]]
+    select_on: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
+
+
+class Schedule(Part):
+    """How the contexts mix over training. ``uses`` says which of source and target it trains on."""
+
+    kind = "schedules"
+    uses: ClassVar[frozenset[str]] = frozenset({"source", "target"})
+
+    def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[Phase]:
+        """Pure data. ``sizes``: training examples by context key ("source", "source.2", …, "target")."""
+        raise NotImplementedError
+
+
+class Tuning(Part):
+    """Which parameters learn, and when."""
+
+    kind = "tunings"
+
+    def frozen(self, layers: int) -> int:
+        """How many blocks, the embedding counted, stay frozen from the start; for the page. No torch."""
+        return 0
+
+    def install(self, model: Model) -> None:
+        """Change the model once, before training (insert adapters)."""
+
+    def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
+        """What learns in this epoch: (parameters, learning-rate factor). All else is frozen."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a penalty sees: the batches and the head's input of every active context, and the phase's progress."""
+
+    model: Model
+    progress: float
+    batches: Mapping[str, Batch]
+    hidden: Mapping[str, Tensor]
+
+
+class Stateful(Part):
+    """A part that learns: its own parameters, and a state that checkpoints carry."""
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """Parameters trained beside the model's."""
+        return ()
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs."""
+        return {}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave."""
+
+
+class Penalty(Stateful):
+    """An extra loss term with its own weight."""
+
+    kind = "penalties"
+
+    def begin(self, model: Model, phase: Phase, source: Mapping[str, Tensor] | None) -> None:
+        """A phase begins; ``source`` holds the weights handed over, None in the first."""
+
+    def terms(self, step: Step) -> dict[str, Tensor]:
+        """Named scalars, weighted, added to the total."""
+        raise NotImplementedError
+
+
+class Balancer(Stateful):
+    """What turns the contexts' losses into one step."""
+
+    kind = "balancers"
+
+    def backward(
+        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], shared: Sequence[nn.Parameter]
+    ) -> dict[str, float]:
+        """Fill the gradients; return the weight used for each context. ``shared``: the backbone's trainable ones."""
+        raise NotImplementedError
+
+
+class Augmentation(Part):
+    """A change to training examples."""
+
+    kind = "augment"
