@@ -3,16 +3,19 @@
 A part is one file in ``ctx/<kind>/``: a class with a ``name``, its ``Knobs`` (defaults, ranges, help) and the few
 methods of its kind below. A folder scan (``ctx/registry.py``) finds it; forms, flags, validation and the store read
 its knobs. A part file imports only the standard library, pydantic and this module at top level; torch inside its
-functions.
+functions (``ctx.plan`` and ``ctx.errors`` are as light and may be imported too).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from ctx.errors import BadInput
+from ctx.plan import Phase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,28 +192,15 @@ class Backbone(Part):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training: ``epochs`` times ``updates`` steps; each step takes a batch of every active context.
-
-    ``weights`` maps a context key to its λ, a function of the phase's progress in [0, 1]; a context is active if it
-    is there. ``shares`` maps it to its share of batches (1 = one batch every step). Weights kept at the end are
-    those with the lowest loss on the selection part of ``select_on`` ("" keeps the last).
-    """
-
-    name: str
-    epochs: int
-    updates: int
-    weights: Mapping[str, Callable[[float], float]]
-    select_on: str = ""
-    shares: Mapping[str, float] = field(default_factory=dict)
-
-
 class Schedule(Part):
     """How the contexts mix over training. ``uses`` says which of source and target it trains on."""
 
     kind = "schedules"
     uses: ClassVar[frozenset[str]] = frozenset({"source", "target"})
+
+    def canonical(self) -> Choice:
+        """The schedule that trains alike under one name (joint with λ = 0 is source-only)."""
+        return Choice(name=self.name, knobs=self.knobs.model_dump())
 
     def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[Phase]:
         """Pure data. ``sizes``: training examples by context key ("source", "source.2", …, "target")."""
@@ -221,6 +211,13 @@ class Tuning(Part):
     """Which parameters learn, and when."""
 
     kind = "tunings"
+
+    def check(self, layers: int) -> None:
+        """Raise BadInput if the knobs don't fit a backbone of so many layers."""
+
+    def canonical(self, layers: int) -> Choice:
+        """The tuning that trains alike under one name (freeze with all layers is head)."""
+        return Choice(name=self.name, knobs=self.knobs.model_dump())
 
     def frozen(self, layers: int) -> int:
         """How many blocks, the embedding counted, stay frozen from the start; for the page. No torch."""
@@ -288,3 +285,10 @@ class Augmentation(Part):
     """A change to training examples."""
 
     kind = "augment"
+
+
+def readout_layer(readout: int | None, layers: int) -> int:
+    """The layer that the head reads: the last unless a knob says otherwise; raises BadInput beyond the last."""
+    if readout is not None and readout > layers:
+        raise BadInput(f"The read-out layer is {readout}, and this backbone has {layers}: choose from 0 to {layers}.")
+    return layers if readout is None else readout

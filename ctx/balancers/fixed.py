@@ -1,0 +1,28 @@
+"""fixed: the weighted sum, each context's loss times its λ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ctx import parts
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Fixed(parts.Balancer):
+    """The weighted sum of the losses, with the weights as set."""
+
+    name = "fixed"
+    title = "Fixed weights"
+
+    def backward(
+        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], shared: Sequence[nn.Parameter]
+    ) -> dict[str, float]:
+        """One backward pass of Σ λ·L."""
+        import torch
+
+        total = torch.stack([weights[key] * loss for key, loss in losses.items()]).sum()
+        total.backward()
+        return dict(weights)

@@ -1,0 +1,131 @@
+"""The examples of one context as arrays: which rows learn, select, draw curves and test; and batches of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctx import data
+from ctx.parts import Backbone, Context, Task
+from ctx.sampling import Sampler
+
+if TYPE_CHECKING:
+    from ctx.config import ContextChoice, RunConfig
+
+BUCKET = 8  # token lengths are padded to a multiple of this
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """All examples of a context for one backbone. ``tokens``: whether rows are token ids of differing length."""
+
+    name: str
+    inputs: list[np.ndarray]
+    targets: np.ndarray
+    lengths: np.ndarray
+    tokens: bool
+
+    def batch(self, rows: np.ndarray, length: int = 0) -> Batch:
+        """The rows as a batch, padded to the next bucket above the longest (or to ``length``)."""
+        return Batch(self, rows, length)
+
+
+class Batch:
+    """Rows of a context. Tensors are made when asked for: with a frozen prefix nobody asks for the inputs."""
+
+    def __init__(self, encoded: Encoded, rows: np.ndarray, length: int = 0) -> None:
+        self.encoded, self.rows = encoded, rows
+        longest = int(encoded.lengths[rows].max())
+        self.length = length or (-(-longest // BUCKET) * BUCKET if encoded.tokens else longest)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """``[B, T]`` token ids, 0 where padded, or ``[B, F]`` floats."""
+        return pad([torch.from_numpy(self.encoded.inputs[row]) for row in self.rows], self.length)
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """``[B, T]``, true where a token is."""
+        lengths = torch.from_numpy(self.encoded.lengths[self.rows])
+        return torch.arange(self.length)[None] < lengths[:, None]
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """What the loss compares with."""
+        return torch.from_numpy(self.encoded.targets[self.rows])
+
+
+def pad(rows: list[Tensor], length: int, value: float = 0) -> Tensor:
+    """Stack ``[T_i, …]`` rows to ``[B, length, …]``."""
+    out = rows[0].new_full((len(rows), length, *rows[0].shape[1:]), value)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+@dataclass(frozen=True)
+class ContextRows:
+    """One context in one run: its examples, and the rows that learn, select, draw curves and test."""
+
+    encoded: Encoded
+    context: Context
+    learn: np.ndarray
+    select: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+    def sampler(self, config: RunConfig, key: str) -> Sampler:
+        """Batches of the learning rows."""
+        return Sampler(self.learn, self.encoded.lengths[self.learn], config.optim.batch, config.seed, key)
+
+
+def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: Task) -> ContextRows:
+    """A context's rows for one run; encoding is kept in the process."""
+    context, splits = data.context(choice), data.splits(choice)
+    encoded = _encoded(choice, context, backbone, task)
+    row = {example.id: i for i, example in enumerate([*splits.train, *splits.validation, *splits.test])}
+    learn, select = data.labelled(splits.train, choice.size, config.seed)
+
+    def at(examples: list[data.Example]) -> np.ndarray:
+        return np.asarray([row[example.id] for example in examples], np.int64)
+
+    return ContextRows(encoded, context, at(learn), at(select), at(splits.validation), at(splits.test))
+
+
+_memo: OrderedDict[tuple[str, str], Encoded] = OrderedDict()
+
+
+def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: Task) -> Encoded:
+    # Random backbones share one tokenizer whatever the seed, so the digest of seed 0 stands for the encoding.
+    name = (f"{backbone.name}:{backbone.digest(0)}", data.digest(choice))
+    if name not in _memo:
+        splits = data.splits(choice)
+        examples = [*splits.train, *splits.validation, *splits.test]
+        inputs = backbone.encode([example.input for example in examples])
+        targets = _stack(task.targets(examples, context.labels))
+        lengths = np.asarray([len(row) for row in inputs], np.int64)
+        _memo[name] = Encoded(":".join(name), inputs, targets, lengths, inputs[0].dtype == np.int64)
+        while len(_memo) > 8:
+            _memo.popitem(last=False)
+    _memo.move_to_end(name)
+    return _memo[name]
+
+
+def _stack(targets: list[np.ndarray]) -> np.ndarray:
+    """One array; ragged rows are padded with -100, which losses leave out."""
+    longest = max((target.shape[0] for target in targets if target.ndim), default=0)
+    if all(target.shape == targets[0].shape for target in targets):
+        return np.stack(targets)
+    out = np.full((len(targets), longest), -100, np.int64)
+    for i, target in enumerate(targets):
+        out[i, : len(target)] = target
+    return out

@@ -1,0 +1,210 @@
+"""RunConfig: one run as plain data, checked, brought to its canonical form, and named by a hash.
+
+Static: a new part never edits this file, since a part is chosen by name and checked by its own knobs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ctx import data
+from ctx.errors import BadInput
+from ctx.parts import Backbone, Choice, Context, Schedule, Task, Tuning
+from ctx.registry import make, part, task_of
+
+ENGINE_VERSION = 1  # raised by hand when the same configuration gives other numbers
+
+
+class ContextChoice(BaseModel):
+    """A context and how many of its labels a run may use (None: all there are for training)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    id: str
+    size: int | None = Field(None, ge=1)
+    knobs: dict[str, Any] = Field(default_factory=dict)
+
+
+class SourceChoice(ContextChoice):
+    """A source: a context with a weight among several sources."""
+
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+
+
+class Optim(BaseModel):
+    """AdamW with linear warm-up and decay, clipped. Rates left None are the backbone's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    epochs: int = Field(10, ge=1, le=1000, description="Passes over the larger context.")
+    batch: int = Field(32, ge=1, le=1024, description="Examples of each context in a step.")
+    lr: float | None = Field(None, gt=0, le=1, description="Learning rate of the layers.")
+    head_lr: float | None = Field(None, gt=0, le=1, description="Learning rate of the head.")
+    weight_decay: float = Field(0.01, ge=0, le=10, description="AdamW's decoupled weight decay.")
+    warmup: float = Field(0.1, ge=0, le=1, description="Share of a phase's updates that warm the rate up.")
+    clip: float = Field(1.0, gt=0, description="Largest norm of the gradient.")
+    min_updates: int = Field(50, ge=1, description="Fewest updates in an epoch, however few the labels.")
+    class_balanced: bool = Field(False, description="Weigh each class by one over its share of the labels.")
+
+
+class RunConfig(BaseModel):
+    """One configuration and one draw (``seed``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    sources: tuple[SourceChoice, ...] = ()
+    target: ContextChoice | None = None
+    backbone: Choice = Choice(name="minilm")
+    schedule: Choice = Choice(name="joint")
+    tuning: Choice = Choice(name="head")
+    balancer: Choice = Choice(name="fixed")
+    penalties: tuple[Choice, ...] = ()
+    augment: tuple[Choice, ...] = ()
+    optim: Optim = Optim()
+    keep: Literal["auto", "best", "last"] = "auto"
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    def contexts(self) -> dict[str, ContextChoice]:
+        """Every context by its key: "source", "source.2", …, "target"."""
+        keys = ("source" if i == 0 else f"source.{i + 1}" for i in range(len(self.sources)))
+        found: dict[str, ContextChoice] = dict(zip(keys, self.sources, strict=False))
+        return found | ({"target": self.target} if self.target else {})
+
+    def task(self) -> Task:
+        """The task that its contexts share."""
+        first = next(iter(self.contexts().values()), None)
+        if first is None:
+            raise BadInput("This run has neither a source nor a target: name at least one context.")
+        context: type[Context] = part("contexts", first.id)
+        return task_of(context.application)
+
+    def learning_rates(self) -> tuple[float, float]:
+        """The rates of the layers and of the head."""
+        backbone: type[Backbone] = part("backbones", self.backbone.name)
+        return self.optim.lr or backbone.lr, self.optim.head_lr or backbone.head_lr
+
+
+def frozen_blocks(config: RunConfig) -> tuple[int, int]:
+    """How many blocks, embedding counted, stay frozen from the start, and how many there are. No torch."""
+    backbone: Backbone = make("backbones", config.backbone)
+    tuning: Tuning = make("tunings", config.tuning)
+    return tuning.frozen(backbone.layers()), backbone.layers() + 1
+
+
+def check(config: RunConfig) -> RunConfig:
+    """The configuration itself, or BadInput with the first thing that can't be used."""
+    backbone: Backbone = make("backbones", config.backbone)
+    schedule: Schedule = make("schedules", config.schedule)
+    for kind, choice in _choices(config):
+        make(kind, choice)
+    contexts = {key: data.context(choice) for key, choice in config.contexts().items()}
+    application = _one_application(config, contexts)
+    if backbone.applications and application not in backbone.applications:
+        raise BadInput(
+            f"The backbone {config.backbone.name} is for {', '.join(backbone.applications)}, "
+            f"and these contexts are {application}: choose another backbone."
+        )
+    make("tunings", config.tuning).check(backbone.layers())
+    _check_roles(config, schedule, contexts)
+    for key in contexts:
+        if key.split(".")[0] in schedule.uses:
+            _check_size(config.contexts()[key])
+    return config
+
+
+def _choices(config: RunConfig) -> list[tuple[str, Choice]]:
+    lists = [("penalties", c) for c in config.penalties] + [("augment", c) for c in config.augment]
+    named = ("backbone", "backbones"), ("schedule", "schedules"), ("tuning", "tunings"), ("balancer", "balancers")
+    return [(kind, getattr(config, name)) for name, kind in named] + lists
+
+
+def _one_application(config: RunConfig, contexts: dict[str, Context]) -> str:
+    applications = {context.application: context.name for context in contexts.values()}
+    if len(applications) > 1:
+        (a, x), (b, y) = list(applications.items())[:2]
+        raise BadInput(f"{x} is {a} and {y} is {b}: source and target must be of one application.")
+    config.task()
+    return next(iter(applications))
+
+
+def _check_roles(config: RunConfig, schedule: Schedule, contexts: dict[str, Context]) -> None:
+    for role in sorted(schedule.uses):
+        if role not in contexts:
+            raise BadInput(f"The schedule {schedule.name} trains on a {role}, and none is named: add --{role}.")
+    ids = [choice.id for choice in config.contexts().values()]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice:
+        raise BadInput(f"{twice} is named twice: a context can't help itself; choose another source or target.")
+    if "target" in contexts and "target" not in schedule.uses:
+        other = next((c for k, c in contexts.items() if k != "target" and c.labels == contexts["target"].labels), None)
+        if other is None:
+            raise BadInput(
+                f"{schedule.name} can't be scored on {contexts['target'].name}: its labels are not the source's, "
+                "so its head would be untrained. Choose a schedule that trains on the target."
+            )
+
+
+def _check_size(choice: ContextChoice) -> None:
+    there = data.sizes(choice)
+    if choice.size is not None and there and choice.size > there["train"]:
+        raise BadInput(
+            f"{choice.id} has {there['train']} labelled examples for training, and {choice.size} were asked for: "
+            f"ask for at most {there['train']}."
+        )
+
+
+def canonical(config: RunConfig) -> RunConfig:
+    """The one form of all configurations that train alike: what is run, stored and looked up."""
+    config = check(config)
+    schedule = make("schedules", config.schedule).canonical()
+    uses = make("schedules", schedule).uses
+    tuning = make("tunings", config.tuning).canonical(make("backbones", config.backbone).layers())
+    backbone: type[Backbone] = part("backbones", config.backbone.name)
+    optim = config.optim.model_copy(
+        update={
+            "lr": None if config.optim.lr == backbone.lr else config.optim.lr,
+            "head_lr": None if config.optim.head_lr == backbone.head_lr else config.optim.head_lr,
+        }
+    )
+    target = config.target
+    return RunConfig(
+        sources=tuple(_trim(source, "source" in uses) for source in config.sources) if "source" in uses else (),
+        target=_trim(target, "target" in uses) if target else None,
+        backbone=_defaults_dropped("backbones", config.backbone),
+        schedule=_defaults_dropped("schedules", schedule),
+        tuning=_defaults_dropped("tunings", tuning),
+        balancer=_defaults_dropped("balancers", config.balancer),
+        penalties=tuple(_defaults_dropped("penalties", c) for c in config.penalties),
+        augment=tuple(_defaults_dropped("augment", c) for c in config.augment),
+        optim=optim,
+        keep=config.keep,
+        seed=config.seed,
+    )
+
+
+def _defaults_dropped(kind: str, choice: Choice) -> Choice:
+    return Choice(name=choice.name, knobs=make(kind, choice).knobs.model_dump(exclude_defaults=True))
+
+
+def _trim(choice: Any, trained: bool) -> Any:
+    knobs = _defaults_dropped("contexts", Choice(name=choice.id, knobs=choice.knobs)).knobs
+    size = choice.size if trained else None
+    if size is not None and size == data.sizes(choice).get("train"):
+        size = None
+    return choice.model_copy(update={"knobs": knobs, "size": size})
+
+
+def key(config: RunConfig) -> str:
+    """SHA-256 of the canonical configuration, the digests of its data, and the versions of its parts."""
+    config = canonical(config)
+    versions = {f"{kind}/{c.name}": part(kind, c.name).version for kind, c in _choices(config)}
+    task = config.task()
+    content = {
+        "engine": ENGINE_VERSION,
+        "config": config.model_dump(exclude_defaults=True) | {"schedule": config.schedule.model_dump()},
+        "data": {name: data.digest(choice) for name, choice in config.contexts().items()},
+        "backbone": make("backbones", config.backbone).digest(config.seed),
+        "versions": versions | {f"tasks/{task.name}": task.version},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""The model: named blocks from the embedding up, and one head for each label space."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ctx.registry import make
+
+if TYPE_CHECKING:
+    from ctx.batches import Batch, ContextRows
+    from ctx.config import RunConfig
+    from ctx.parts import Backbone, Task
+
+
+class Model(nn.Module):
+    """Blocks are called ``block(hidden, batch)`` in order; a head reads what the last one gives."""
+
+    def __init__(self, blocks: list[tuple[str, nn.Module]], heads: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleDict(blocks)
+        self.heads = nn.ModuleDict(heads)
+
+    def run(self, batch: Batch, start: int = 0, hidden: Tensor | None = None, stop: int | None = None) -> Tensor:
+        """The output of block ``stop - 1`` (the last by default), from ``hidden``, the output of ``start - 1``."""
+        for block in list(self.blocks.values())[start:stop]:
+            hidden = block(hidden, batch)
+        assert hidden is not None
+        return hidden
+
+    def above(self, blocks: int) -> list[nn.Parameter]:
+        """The parameters of all but the lowest blocks, heads included."""
+        above = list(self.blocks.values())[blocks:]
+        return [p for module in (*above, self.heads) for p in module.parameters()]
+
+    def learn(self, parameters: list[nn.Parameter]) -> int:
+        """Let just these learn, the rest frozen and its lowest blocks in evaluation mode; gives the prefix depth."""
+        chosen = {id(p) for p in parameters}
+        for p in self.parameters():
+            p.requires_grad_(id(p) in chosen)
+        depth = prefix_depth(self)
+        for i, block in enumerate(self.blocks.values()):
+            block.train(i >= depth)
+        return depth
+
+
+def prefix_depth(model: Model) -> int:
+    """How many of the lowest blocks hold nothing that learns: their output is a function of the tokens alone."""
+    for i, block in enumerate(model.blocks.values()):
+        if any(p.requires_grad for p in block.parameters()):
+            return i
+    return len(model.blocks)
+
+
+def space_of(labels: tuple[str, ...]) -> str:
+    """The name of a label space. Contexts with equal labels share one head."""
+    return "|".join(labels).replace(".", "·") or "values"
+
+
+def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) -> Model:
+    """The model of a run. The draw's seed sets every random weight, the same in every arm."""
+    backbone: Backbone = make("backbones", config.backbone)
+    frozen = make("tunings", config.tuning).frozen(backbone.layers())
+    torch.manual_seed(config.seed)
+    blocks, width = _pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
+    spaces = {space_of(rows.context.labels): rows.context.labels for rows in contexts.values()}
+    heads = {}
+    for name, labels in spaces.items():
+        torch.manual_seed(config.seed)
+        heads[name] = task.head(labels, width)
+    return Model([*blocks, ("readout", task.readout())], heads)
+
+
+_loaded: OrderedDict[str, tuple[list[tuple[str, nn.Module]], int]] = OrderedDict()
+
+
+def _pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Module]], int]:
+    """The pretrained blocks: loaded once in a process; those that stay frozen are shared by its runs, others copied."""
+    name = config.backbone.model_dump_json()
+    if name not in _loaded:
+        while len(_loaded) >= 2:
+            _loaded.popitem(last=False)
+        _loaded[name] = make("backbones", config.backbone).blocks(config.seed)
+    blocks, width = _loaded[name]
+    return [(key, block if i < frozen else copy.deepcopy(block)) for i, (key, block) in enumerate(blocks)], width

@@ -1,0 +1,47 @@
+"""The plan of a run: its phases, as pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctx.config import RunConfig
+
+Weight = Callable[[float], float]  # λ as a function of a phase's progress in [0, 1]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training: ``epochs`` times ``updates`` steps; each step takes a batch of every active context.
+
+    ``weights`` maps the key of every active context to its λ. ``shares`` maps a key to its share of batches (left out:
+    a batch in every step). At the end the weights with the lowest loss on the selection part of ``select_on`` are
+    kept; "" keeps the last. ``fresh`` starts from the initial weights instead of those handed over.
+    """
+
+    name: str
+    epochs: int
+    updates: int
+    weights: Mapping[str, Weight]
+    select_on: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    fresh: bool = False
+
+
+def constant(weight: float) -> Weight:
+    """The same λ throughout."""
+    return lambda progress: weight
+
+
+def source_weights(config: RunConfig) -> dict[str, Weight]:
+    """Every source's own weight, by context key."""
+    sources = zip(config.contexts().items(), config.sources, strict=False)
+    return {key: constant(source.weight) for (key, _), source in sources}
+
+
+def epoch_updates(examples: int, config: RunConfig) -> int:
+    """Updates in an epoch: a pass over so many examples, at least ``min_updates``."""
+    return max(config.optim.min_updates, ceil(examples / config.optim.batch))

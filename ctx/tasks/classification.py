@@ -1,0 +1,90 @@
+"""classification: one label a text. Mean pooling, a linear head, cross-entropy, macro-F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ctx import parts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from ctx.batches import Batch
+
+
+class Classification(parts.Task):
+    """One label a text."""
+
+    name = "classification"
+    applications = ("sentiment",)
+    metrics = (
+        parts.Metric("macro_f1", True, "macro-F1"),
+        parts.Metric("accuracy", True, "accuracy"),
+        parts.Metric("loss", False, "cross-entropy"),
+    )
+
+    def readout(self) -> nn.Module:
+        """The mean of the token states: ``[B, T, W]`` to ``[B, W]``."""
+        from ctx.layers import MeanPool
+
+        return MeanPool()
+
+    def head(self, labels: Sequence[str], width: int) -> nn.Module:
+        """Linear, ``[B, W]`` to ``[B, C]`` logits."""
+        from ctx.layers import LinearHead
+
+        return LinearHead(width, len(labels))
+
+    def targets(self, examples: Sequence[parts.Example], labels: Sequence[str]) -> list[np.ndarray]:
+        """The index of the label."""
+        import numpy as np
+
+        index = {label: i for i, label in enumerate(labels)}
+        return [np.asarray(index[example.output]) for example in examples]
+
+    def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
+        """Cross-entropy, averaged over the batch with the class weights."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(out, batch.targets, weight=class_weights)
+
+    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+        """Macro-F1, accuracy and cross-entropy (natural log) of logits ``[N, C]`` on labels ``[N]``."""
+        import numpy as np
+        from scipy.special import log_softmax
+
+        counts = confusion(outputs.argmax(1), targets, outputs.shape[1])
+        likelihood = np.take_along_axis(log_softmax(outputs.astype(np.float64), axis=1), targets[:, None], axis=1)
+        return {
+            "macro_f1": float(np.mean([row["f1"] for row in per_class(counts)])),
+            "accuracy": float(np.trace(counts) / len(targets)),
+            "loss": float(-likelihood.mean()),
+        }
+
+    def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        """Always the most frequent label; its loss is that of the labels' shares (add-one smoothed)."""
+        import numpy as np
+
+        classes = int(max(train.max(), test.max())) + 1
+        shares = (np.bincount(train, minlength=classes) + 1) / (len(train) + classes)
+        return self.evaluate(np.log(np.tile(shares, (len(test), 1))), test)
+
+
+def confusion(predicted: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
+    """Counts ``[C, C]``: row the true label, column the predicted one."""
+    import numpy as np
+
+    return np.bincount(targets * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def per_class(counts: np.ndarray) -> list[dict[str, float]]:
+    """Precision, recall, F1 and support of each class; 0 where nothing was predicted or there."""
+    rows = []
+    for i in range(len(counts)):
+        hit, predicted, there = float(counts[i, i]), float(counts[:, i].sum()), float(counts[i].sum())
+        precision, recall = hit / predicted if predicted else 0.0, hit / there if there else 0.0
+        f1 = 2 * hit / (predicted + there) if predicted + there else 0.0
+        rows.append({"precision": precision, "recall": recall, "f1": f1, "support": there})
+    return rows
