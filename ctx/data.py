@@ -1,0 +1,181 @@
+"""From a chosen context to its splits and to the labelled subset of one draw. No torch.
+
+Splits are fixed: they depend on the data alone, not on the draw and not on the version of any library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ctx import assets
+from ctx.errors import BadInput
+from ctx.home import home
+from ctx.parts import Choice, Context, Example
+from ctx.registry import make
+
+SPLITS_VERSION = 1  # raised by hand when the same examples would fall into other splits
+SHARES = {"train": 0.65, "validation": 0.15, "test": 0.20}
+SELECT_FROM = 100  # labels; below, all are learnt from and the last weights are kept
+SELECT_EVERY = 5
+
+
+class Chosen(Protocol):
+    """A context by its id, with its knobs."""
+
+    @property
+    def id(self) -> str:
+        """``application/name``."""
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """Settings that differ from the default."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The fixed parts of a context; no document and no text lies in two of them."""
+
+    train: list[Example]
+    validation: list[Example]
+    test: list[Example]
+
+
+def context(choice: Chosen) -> Context:
+    """The context of a choice; raises UnknownName or BadInput."""
+    made: Context = make("contexts", Choice(name=choice.id, knobs=dict(choice.knobs)))
+    return made
+
+
+def available(choice: Chosen | Context) -> bool:
+    """Whether all its archives are on this machine (or it needs none); looks at no network."""
+    chosen = choice if isinstance(choice, Context) else context(choice)
+    return all(assets.available(asset) for asset in chosen.assets)
+
+
+def digest(choice: Chosen) -> str:
+    """Names the splits' content: the context, its version and knobs, its data, and how they are split."""
+    chosen = context(choice)
+    knobs = chosen.knobs.model_dump(mode="json", exclude_defaults=True)
+    named = [chosen.name, chosen.version, knobs, chosen.digest(), SPLITS_VERSION]
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
+
+
+def splits(choice: Chosen) -> Splits:
+    """Train, validation and test (65, 15, 20 %), every text once, stratified by label. Raises Unavailable."""
+    return _splits(choice.id, json.dumps(dict(choice.knobs), sort_keys=True), digest(choice))
+
+
+@lru_cache(maxsize=12)
+def _splits(name: str, knobs: str, digest: str) -> Splits:
+    chosen: Context = make("contexts", Choice(name=name, knobs=json.loads(knobs)))
+    return divide(chosen.examples())
+
+
+def sizes(choice: Chosen) -> dict[str, int]:
+    """Examples in each split; empty where the data would have to be fetched first. Remembered on disk."""
+    kept = home() / "sizes" / f"{digest(choice)}.json"
+    with suppress(OSError, ValueError):
+        return {name: int(n) for name, n in json.loads(kept.read_bytes()).items()}
+    if not available(choice):
+        return {}
+    parts = splits(choice)
+    counted = {name: len(getattr(parts, name)) for name in SHARES}
+    with suppress(OSError):  # a cache: a full disk only makes it slower
+        _write(kept, json.dumps(counted))
+    return counted
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{np.random.default_rng().integers(1 << 62):x}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def divide(examples: Iterable[Example]) -> Splits:
+    """Split by group: the largest groups first, each to the split that lacks its labels most.
+
+    The order is a hash of the group's name, so that splits are the same everywhere and a few more examples move few.
+    """
+    groups: dict[str, list[Example]] = {}
+    for example in unique(examples):
+        groups.setdefault(example.group, []).append(example)
+    order = sorted(groups, key=lambda group: (-len(groups[group]), hashlib.sha256(group.encode()).digest()))
+    missing = {split: _quota(groups, share) for split, share in SHARES.items()}
+    quota = {split: dict(need) for split, need in missing.items()}
+    placed: dict[str, set[str]] = {split: set() for split in SHARES}
+    for group in order:
+        found = [_stratum(example) for example in groups[group]]
+        split = max(SHARES, key=lambda s: sum(missing[s][label] / quota[s][label] for label in found))
+        placed[split].add(group)
+        for label in found:
+            missing[split][label] -= 1
+    kept = [example for members in groups.values() for example in members]
+    return Splits(**{split: [example for example in kept if example.group in placed[split]] for split in SHARES})
+
+
+def _quota(groups: Mapping[str, list[Example]], share: float) -> dict[str, float]:
+    quota: dict[str, float] = {}
+    for members in groups.values():
+        for example in members:
+            quota[_stratum(example)] = quota.get(_stratum(example), 0.0) + share
+    return quota
+
+
+def unique(examples: Iterable[Example]) -> list[Example]:
+    """Every text once (case and spacing aside); texts that come with different answers are left out."""
+    first: dict[Any, Example] = {}
+    torn = set()
+    for number, example in enumerate(examples):
+        text = " ".join(example.input.casefold().split()) if isinstance(example.input, str) else number
+        if first.setdefault(text, example).output != example.output:
+            torn.add(text)
+    return [example for text, example in first.items() if text not in torn]
+
+
+def labelled(train: list[Example], size: int | None, seed: int) -> tuple[list[Example], list[Example]]:
+    """The labelled subset of one draw: examples to learn from, and those set aside to select weights on.
+
+    ``size`` counts both; None is all. Subsets of one ``seed`` are nested, keep the labels' shares, and hold every
+    label as soon as they can. From 100 labels on every fifth is set aside. Raises BadInput.
+    """
+    if size is not None and size < 1:
+        raise BadInput(f"{size} labels were asked for: give at least 1, or leave the size out to use all {len(train)}.")
+    if size is not None and size > len(train):
+        raise BadInput(f"{size} labels were asked for, the context has {len(train)}: ask for {len(train)} or fewer.")
+    drawn = [train[number] for number in _order(train, seed)[:size]]
+    if len(drawn) < SELECT_FROM:
+        return drawn, []
+    select = drawn[SELECT_EVERY - 1 :: SELECT_EVERY]
+    return [example for n, example in enumerate(drawn, 1) if n % SELECT_EVERY], select
+
+
+def _order(train: list[Example], seed: int) -> list[int]:
+    """A random order in which every prefix has about the labels' shares: a label's j-th of n stands near j / n."""
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(train))
+    jitter = rng.random(len(train))
+    total: dict[str, int] = {}
+    for example in train:
+        total[_stratum(example)] = total.get(_stratum(example), 0) + 1
+    seen = dict.fromkeys(total, 0)
+    place = np.empty(len(train))
+    for rank, number in enumerate(shuffled):
+        label = _stratum(train[number])
+        place[rank] = (seen[label] + jitter[rank]) / total[label] if seen[label] else -1.0
+        seen[label] += 1
+    return [int(number) for number in shuffled[np.argsort(place, kind="stable")]]
+
+
+def _stratum(example: Example) -> str:
+    """The label that splits keep the share of; none for numbers."""
+    return example.output if isinstance(example.output, str) else ""
