@@ -1,0 +1,92 @@
+"""Jobs in the store: work that is no run and that a page follows by its row (fetch an archive, encode a pair)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, or_, select, update
+
+from ctx.connection import Base
+from ctx.errors import BadInput
+from ctx.records import WAITING, Job, as_job, clean, new_id
+from ctx.schema import jobs
+
+KINDS = ("fetch", "encode")
+LEASE_SECONDS = 20.0
+MOST_ATTEMPTS = 3
+
+
+class Jobs(Base):
+    """Adding, following, claiming and ending jobs."""
+
+    def add_job(self, kind: str, payload: dict[str, Any], owner: str = "local") -> Job:
+        """Queue a job, or return the same one that is waiting or at work."""
+        if kind not in KINDS:
+            raise BadInput(f"There is no kind of job called “{kind}”. There are: {', '.join(KINDS)}.")
+        payload = clean(payload)
+        with self._writing() as connection:
+            alike = select(jobs).where(jobs.c.kind == kind, jobs.c.state.in_(WAITING))
+            for row in connection.execute(alike).mappings():
+                if row["payload"] == payload:
+                    return as_job(row)
+            values = {"id": new_id(), "kind": kind, "payload": payload, "owner": owner, "state": "queued"}
+            connection.execute(insert(jobs).values(**values, progress="", attempt=0, created=time.time()))
+            return _one(connection, str(values["id"]))
+
+    def job(self, job_id: str) -> Job:
+        """The job of this id; raises BadInput."""
+        with self._reading() as connection:
+            return _one(connection, job_id)
+
+    def jobs(self, states: Iterable[str] | None = WAITING, kind: str | None = None, limit: int = 50) -> list[Job]:
+        """Jobs, newest first; by default those waiting or at work."""
+        query = select(jobs).order_by(jobs.c.created.desc()).limit(limit)
+        if states is not None:
+            query = query.where(jobs.c.state.in_(list(states)))
+        if kind is not None:
+            query = query.where(jobs.c.kind == kind)
+        with self._reading() as connection:
+            return [as_job(row) for row in connection.execute(query).mappings()]
+
+    def claim_job(self, lease_owner: str, kinds: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> Job | None:
+        """Take the oldest waiting job of these kinds, or one whose worker has died; None where there is none."""
+        now = time.time()
+        free = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until < now))
+        oldest = select(jobs.c.id).where(free, jobs.c.kind.in_(list(kinds))).order_by(jobs.c.created).limit(1)
+        with self._reading() as connection:
+            if not connection.execute(oldest).first():
+                return None
+        values = {"state": "running", "lease_owner": lease_owner, "lease_until": now + lease_seconds}
+        with self._writing() as connection:
+            job_id = connection.execute(oldest).scalar()
+            taken = update(jobs).where(jobs.c.id == job_id, free).values(attempt=jobs.c.attempt + 1, **values)
+            return _one(connection, str(job_id)) if connection.execute(taken).rowcount else None
+
+    def report(self, job: Job, progress: str = "", done: float | None = None, total: float | None = None) -> bool:
+        """Say how far a job is, and hold it for longer; False where it is another's by now."""
+        values = {"progress": progress, "done": done, "total": total, "lease_until": time.time() + LEASE_SECONDS}
+        return self._change_job(job, values)
+
+    def finish_job(self, job: Job, error: str | None = None) -> bool:
+        """End a job: done, or failed with a sentence."""
+        return self._change_job(job, {"state": "failed" if error else "done", "error": error, "ended": time.time()})
+
+    def _change_job(self, job: Job, values: dict[str, Any]) -> bool:
+        mine = and_(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == "running")
+        with self._writing() as connection:
+            return connection.execute(update(jobs).where(mine).values(**values)).rowcount == 1
+
+    def release_jobs(self, lease_owner: str) -> None:
+        """Let the leases of a worker that has died expire now."""
+        held = and_(jobs.c.lease_owner == lease_owner, jobs.c.state == "running")
+        with self._writing() as connection:
+            connection.execute(update(jobs).where(held).values(lease_until=0.0))
+
+
+def _one(connection: Connection, job_id: str) -> Job:
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()
+    if row is None:
+        raise BadInput(f"There is no job “{job_id}” in this store: it may be of another one; queue it again.")
+    return as_job(row)
