@@ -1,7 +1,7 @@
 """The sample sentences: enough of them, balanced, varied, and no single cue gives the label away.
 
-Seen when they were written, accuracy of a bag of words (mean of 5 folds over frames, 3 seeds): cafes-en .67,
-gadgets-en .64, cafes-zh .75; trained on one English file and tested on the other: .57 (gadgets) and .61 (cafés).
+Seen when they were written, accuracy of a bag of words (mean of 5 folds over frames, 3 seeds): cafes-en .70,
+gadgets-en .68, cafes-zh .75; trained on one English file and tested on the other: .64 (gadgets) and .65 (cafés).
 """
 
 from collections import Counter, defaultdict
@@ -95,7 +95,7 @@ def test_words_of_one_english_sample_carry_to_the_other(
     learnt, asked = source().examples(), target().examples()
     model = bag_of_words("en").fit([example.input for example in learnt], [example.output for example in learnt])
     accuracy = model.score([example.input for example in asked], [example.output for example in asked])
-    assert 0.55 < accuracy < 0.95
+    assert 0.58 < accuracy < 0.95
 
 
 def test_the_chinese_sample_is_chinese_and_the_english_ones_are_not() -> None:
