@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
+from uuid import uuid4
 
 from ctx.archives import reader
 from ctx.errors import Unavailable
@@ -53,10 +54,9 @@ def fetch(asset: Asset, progress: Progress | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target.parent)
-        handle, name = tempfile.mkstemp(prefix=f"{asset.filename}.", suffix=".part", dir=target.parent)
-        part = Path(name)
+        part = target.with_name(f"{asset.filename}.{uuid4().hex}.part")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with part.open("xb") as file:
                 download(asset, file, progress)
                 _flush(file)
             part.replace(target)

