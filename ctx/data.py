@@ -138,7 +138,9 @@ def unique(examples: Iterable[Example]) -> list[Example]:
     torn = set()
     for number, example in enumerate(examples):
         text = " ".join(example.input.casefold().split()) if isinstance(example.input, str) else number
-        if first.setdefault(text, example).output != example.output:
+        if text not in first:
+            first[text] = example
+        elif first[text].output != example.output:
             torn.add(text)
     return [example for text, example in first.items() if text not in torn]
 
