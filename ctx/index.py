@@ -43,7 +43,9 @@ def download(asset: Asset, file: IO[bytes], progress: Progress | None = None) ->
             if "proxy" in pip:
                 client.s.proxies = {"http": pip["proxy"], "https": pip["proxy"]}
             found = _stream(client, _find(client, asset, host), file, asset, progress)
-    except (RequestException, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
+    except (OSError, UnsupportedContentTypeError, UnsupportedRepoVersionError) as error:
+        if not isinstance(error, RequestException) and getattr(error, "errno", None):
+            raise  # the disk's fault: the caller knows where it wrote
         raise Unavailable(
             f"{asset.filename} ({asset.megabytes:g} MB) could not be fetched from {host} ({_reason(error)}): "
             "check the network, the proxy and pip's index-url, then try again."
@@ -101,7 +103,8 @@ def _reason(error: Exception) -> str:
         "ProxyError": "the proxy refused or can't be reached",
         "ConnectionError": "no connection",
         "ChunkedEncodingError": "the connection broke off",
-    }.get(type(error).__name__, type(error).__name__)
+        "InvalidSchema": "its address is not one of the web",
+    }.get(type(error).__name__, str(error) if type(error) is OSError else type(error).__name__)
 
 
 def _pip() -> dict[str, str]:
