@@ -59,7 +59,7 @@ def prefix_depth(model: Model) -> int:
 
 def space_of(labels: tuple[str, ...]) -> str:
     """The name of a label space. Contexts with equal labels share one head."""
-    return "|".join(labels).replace(".", "·") or "values"
+    return "labels:" + "|".join(labels).replace(".", "·")
 
 
 def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) -> Model:

@@ -1,0 +1,80 @@
+"""AdamW with linear warm-up and decay, and clipping (Loshchilov & Hutter 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctx.config import RunConfig
+from ctx.model import Model
+
+
+class Optimiser:
+    """One AdamW over whatever learns now. Heads have a rate of their own; biases and norms don't decay."""
+
+    def __init__(self, config: RunConfig, model: Model) -> None:
+        self.optim, self.model = config.optim, model
+        self.lr, self.head_lr = config.learning_rates()
+        self.heads = {id(p) for p in model.heads.parameters()}
+        self.adam: torch.optim.AdamW | None = None
+        self.rate = 0.0  # the share of the full learning rate in the last update
+        self.names: dict[str, nn.Parameter] = {}
+
+    def arrange(self, groups: Sequence[tuple[list[nn.Parameter], float]], extra: Sequence[nn.Parameter]) -> None:
+        """Let these learn: (parameters, learning-rate factor), and the parts' own at the head's rate."""
+        named = {id(p): name for name, p in self.model.named_parameters()}
+        rows = [self._group(p, factor, named) for parameters, factor in groups for p in parameters]
+        rows += [("extra", self.head_lr, 0.0, p) for p in extra]
+        packed: dict[tuple[float, float], list[nn.Parameter]] = {}
+        self.names = {}
+        for i, (name, lr, decay, p) in enumerate(rows):
+            self.names[f"extra.{i}" if name == "extra" else name] = p
+            packed.setdefault((lr, decay), []).append(p)
+        built = [{"params": ps, "lr": lr, "full_lr": lr, "weight_decay": d} for (lr, d), ps in packed.items()]
+        if self.adam is None:
+            self.adam = torch.optim.AdamW(built, fused=True)
+            return
+        self.adam.param_groups = []
+        for group in built:
+            self.adam.add_param_group(group)
+
+    def _group(self, p: nn.Parameter, factor: float, named: Mapping[int, str]) -> tuple[str, float, float, nn.Parameter]:
+        lr = (self.head_lr if id(p) in self.heads else self.lr) * factor
+        return named[id(p)], lr, self.optim.weight_decay if p.ndim > 1 else 0.0, p
+
+    def begin(self, done: int, total: int) -> None:
+        """Set the rate of update ``done`` (from 0) of ``total`` in this phase, and clear the gradients."""
+        assert self.adam is not None
+        warm = self.optim.warmup * total
+        self.rate = min((done + 1) / warm if warm else 1.0, (total - done) / max(total - warm, 1.0), 1.0)
+        for group in self.adam.param_groups:
+            group["lr"] = group["full_lr"] * self.rate
+        self.adam.zero_grad(set_to_none=True)
+
+    def step(self) -> float:
+        """Clip, update, and give the norm of the gradient before clipping."""
+        assert self.adam is not None
+        norm = nn.utils.clip_grad_norm_(self.names.values(), self.optim.clip)
+        self.adam.step()
+        return norm.item()
+
+    def state(self) -> dict[str, Tensor]:
+        """The moments by parameter name."""
+        if self.adam is None:
+            return {}
+        return {
+            f"{name}|{moment}": value
+            for name, p in self.names.items()
+            for moment, value in self.adam.state.get(p, {}).items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state` gave, after `arrange`."""
+        assert self.adam is not None
+        for key, value in state.items():
+            name, moment = key.rsplit("|", 1)
+            kept: dict[str, Any] = self.adam.state[self.names[name]]
+            kept[moment] = value.clone()

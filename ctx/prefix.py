@@ -1,0 +1,97 @@
+"""Frozen outputs, computed once: what the lowest, frozen blocks give is a function of the tokens alone.
+
+A row's output is always computed in one shape, 32 rows padded to the row's own length bucket, whatever batch asks for
+it first: so it is the same to the bit whether it was kept from an earlier run or not. Kept for the life of the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctx.batches import BUCKET, pad
+
+if TYPE_CHECKING:
+    from ctx.batches import Batch, Encoded
+    from ctx.model import Model
+
+ROWS = 32  # rows computed together, always so many
+
+
+class Table:
+    """The outputs of one frozen prefix for one context, filled as rows are asked for.
+
+    A row is ``[W]`` where the prefix includes the read-out, else ``[T, W]`` without padding.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.there = np.zeros(rows, bool)
+        self.ragged: list[Tensor | None] = []
+        self.flat: Tensor | None = None
+        self.bytes = 0
+
+    def put(self, rows: np.ndarray, lengths: np.ndarray, values: Tensor) -> None:
+        """Keep ``[B, W]`` or ``[B, T, W]``; the latter without its padding."""
+        if values.ndim == 2:
+            if self.flat is None:
+                self.flat = values.new_zeros(len(self.there), values.shape[1])
+                self.bytes = self.flat.nbytes
+            self.flat[torch.from_numpy(rows)] = values
+        else:
+            self.ragged = self.ragged or [None] * len(self.there)
+            for row, length, value in zip(rows, lengths, values, strict=True):
+                self.ragged[row] = value[:length].clone()
+                self.bytes += int(length) * value.shape[1] * value.element_size()
+        self.there[rows] = True
+
+    def get(self, batch: Batch) -> Tensor:
+        """The rows of a batch, padded to its length."""
+        if self.flat is not None:
+            return self.flat[torch.from_numpy(batch.rows)]
+        return pad([row for row in (self.ragged[i] for i in batch.rows) if row is not None], batch.length)
+
+
+class Memo:
+    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 2,000)."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "2000")) * 10**6
+        self.tables: OrderedDict[tuple[str, int, str], Table] = OrderedDict()
+        self.computed = 0  # rows that were not there and had to be computed
+
+    def hidden(self, model: Model, weights: str, depth: int, batch: Batch) -> Tensor | None:
+        """What the lowest ``depth`` blocks give for a batch; None for depth 0. ``weights`` names what they hold."""
+        if depth == 0:
+            return None
+        table = self._table((weights, depth, batch.encoded.name), len(batch.encoded.lengths))
+        missing = np.unique(batch.rows[~table.there[batch.rows]])
+        if len(missing):
+            self._fill(model, depth, batch.encoded, missing, table)
+        return table.get(batch)
+
+    def _table(self, name: tuple[str, int, str], rows: int) -> Table:
+        table = self.tables.setdefault(name, Table(rows))
+        self.tables.move_to_end(name)
+        return table
+
+    def _fill(self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table) -> None:
+        buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]
+        with torch.inference_mode(False), torch.no_grad():  # evaluation asks too, and training reads it later
+            for bucket in np.unique(buckets):
+                inside = rows[buckets == bucket]
+                for start in range(0, len(inside), ROWS):
+                    chunk = inside[start : start + ROWS]
+                    filled = np.concatenate([chunk, np.repeat(chunk[-1:], ROWS - len(chunk))])
+                    values = model.run(encoded.batch(filled, int(bucket)), stop=depth)[: len(chunk)]
+                    table.put(chunk, encoded.lengths[chunk], values)
+        self.computed += len(rows)
+        while len(self.tables) > 1 and sum(t.bytes for t in self.tables.values()) > self.limit:
+            self.tables.popitem(last=False)
+
+
+memo = Memo()

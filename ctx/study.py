@@ -1,0 +1,69 @@
+"""A study: the chosen setting beside its baselines, over draws. Arms of one draw share its subset, start and order."""
+
+from __future__ import annotations
+
+from ctx import data
+from ctx.config import RunConfig, canonical, frozen_blocks
+from ctx.parts import Choice, Schedule
+from ctx.registry import make
+
+ARMS = ("target-only", "source-only", "chosen")
+ALL_FROZEN_DRAWS, DRAWS = 10, 3
+
+
+def default_draws(config: RunConfig) -> int:
+    """Ten draws where all layers are frozen and a run takes a second, three otherwise."""
+    frozen, blocks = frozen_blocks(config)
+    return ALL_FROZEN_DRAWS if frozen == blocks else DRAWS
+
+
+def arms(config: RunConfig) -> dict[str, RunConfig]:
+    """The runs of one draw by arm, canonical; "chosen" is left out where it is one of the baselines.
+
+    Target only gets as many target updates as the chosen arm. Source only is left out where the contexts have
+    different labels, since its head would be untrained.
+    """
+    chosen = canonical(config)
+    found: dict[str, RunConfig] = {}
+    if config.target:
+        alone = Choice(name="target-only", knobs={"updates": target_updates(config)})
+        found["target-only"] = canonical(config.model_copy(update={"schedule": alone, "penalties": ()}))
+    if config.sources and _same_labels(config):
+        found["source-only"] = canonical(
+            config.model_copy(update={"schedule": Choice(name="source-only"), "penalties": ()})
+        )
+    if chosen not in found.values():
+        found["chosen"] = chosen
+    return found
+
+
+def rows(config: RunConfig, draws: int) -> list[tuple[str, int, RunConfig]]:
+    """(arm, draw, configuration), draw by draw from the configuration's seed on, so that whole rows finish early."""
+    seeds = range(config.seed, config.seed + draws)
+    return [
+        (arm, draw, run)
+        for draw, seed in enumerate(seeds)
+        for arm, run in arms(config.model_copy(update={"seed": seed})).items()
+    ]
+
+
+def training_sizes(config: RunConfig) -> dict[str, int]:
+    """How many examples each context learns from, those set aside for selection left out. No torch."""
+    found = {}
+    for key, choice in config.contexts().items():
+        size = choice.size if choice.size is not None else data.sizes(choice)["train"]
+        found[key] = size - (size // data.SELECT_EVERY if size >= data.SELECT_FROM else 0)
+    return found
+
+
+def target_updates(config: RunConfig) -> int | None:
+    """Updates an epoch that the chosen arm spends on the target; None where it is never trained on."""
+    schedule: Schedule = make("schedules", config.schedule)
+    phases = schedule.phases(config, training_sizes(config))
+    updates = sum(phase.epochs * phase.updates for phase in phases if "target" in phase.weights)
+    return -(-updates // config.optim.epochs) or None
+
+
+def _same_labels(config: RunConfig) -> bool:
+    labels = [data.context(choice).labels for choice in config.contexts().values()]
+    return labels.count(labels[0]) == len(labels)
