@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ctx import data
 from ctx.parts import Backbone, Context, Task
-from ctx.sampling import Sampler
+from ctx.sampling import Sampler, lengths_of
 
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
@@ -74,7 +74,10 @@ def pad(rows: list[Tensor], length: int, value: float = 0) -> Tensor:
 
 @dataclass(frozen=True)
 class ContextRows:
-    """One context in one run: its examples, and the rows that learn, select, draw curves and test."""
+    """One context in one run: its examples, and the rows that learn, select, draw curves and test.
+
+    ``sizes`` is what the sampler sorts the learning rows by.
+    """
 
     encoded: Encoded
     context: Context
@@ -82,10 +85,11 @@ class ContextRows:
     select: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    sizes: np.ndarray
 
     def sampler(self, config: RunConfig, key: str) -> Sampler:
         """Batches of the learning rows."""
-        return Sampler(self.learn, self.encoded.lengths[self.learn], config.optim.batch, config.seed, key)
+        return Sampler(self.learn, self.sizes, config.optim.batch, config.seed, key)
 
 
 def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: Task) -> ContextRows:
@@ -98,7 +102,8 @@ def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: 
     def at(examples: list[data.Example]) -> np.ndarray:
         return np.asarray([row[example.id] for example in examples], np.int64)
 
-    return ContextRows(encoded, context, at(learn), at(select), at(splits.validation), at(splits.test))
+    sizes = lengths_of([example.input for example in learn])
+    return ContextRows(encoded, context, at(learn), at(select), at(splits.validation), at(splits.test), sizes)
 
 
 _memo: OrderedDict[tuple[str, str], Encoded] = OrderedDict()

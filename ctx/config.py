@@ -16,7 +16,7 @@ from ctx.errors import BadInput
 from ctx.parts import Backbone, Choice, Context, Schedule, Task, Tuning
 from ctx.registry import make, part, task_of
 
-ENGINE_VERSION = 1  # raised by hand when the same configuration gives other numbers
+ENGINE_VERSION = 2  # raised by hand when the same configuration gives other numbers
 
 
 class ContextChoice(BaseModel):
