@@ -9,19 +9,26 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from ctx.connection import Base
 from ctx.errors import BadInput
 from ctx.records import WAITING, Run, as_run, clean, finite
-from ctx.schema import metrics, outputs, runs
+from ctx.schema import jobs, metrics, outputs, runs
 
 LEASE_SECONDS = 20.0
 MOST_CRASHES = 5  # workers that a run may lose in a row without getting any further
 Point = tuple[int, str, float | None]  # step, name, value
+
+
+def _insert(connection: Connection) -> Any:
+    """An INSERT into the metrics that may meet rows that are there; SQLite and PostgreSQL say it alike."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(metrics)
 
 
 def claimable(now: float) -> ColumnElement[bool]:
@@ -29,8 +36,37 @@ def claimable(now: float) -> ColumnElement[bool]:
     return or_(runs.c.state == "queued", and_(runs.c.state == "running", runs.c.lease_until < now))
 
 
+@dataclass(frozen=True)
+class Load:
+    """What there is to do: ``groups`` counts studies (and runs in none) that wait or run, ``waiting`` runs to claim,
+    ``running`` live ones, ``jobs`` claimable jobs by kind; ``next`` the settings of a waiting run.
+    """
+
+    groups: int
+    waiting: int
+    running: int
+    jobs: dict[str, int]
+    next: dict[str, Any] | None
+
+
 class Queue(Base):
     """Claiming, writing and ending runs."""
+
+    def load(self) -> Load:
+        """What there is to do now, for the dispatcher."""
+        now = time.time()
+        free = case((claimable(now), 1), else_=0)
+        group = func.coalesce(runs.c.study, runs.c.id)
+        counted = select(func.count(group.distinct()), func.count(), func.coalesce(func.sum(free), 0))
+        waiting_job = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until < now))
+        with self._reading() as connection:
+            groups, total, waiting = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
+            kinds = connection.execute(select(jobs.c.kind, func.count()).where(waiting_job).group_by(jobs.c.kind))
+            found: dict[str, int] = dict(kinds.tuples().all())
+            first = None
+            if waiting:
+                first = connection.execute(select(runs.c.config).where(claimable(now)).limit(1)).scalar()
+        return Load(groups, waiting, total - waiting, found, first)
 
     def claim(
         self,
@@ -113,7 +149,9 @@ class Queue(Base):
     def _add(self, connection: Connection, run: Run, points: Sequence[Point]) -> None:
         if points:
             rows = [{"run_id": run.id, "name": name, "step": step, "value": finite(v)} for step, name, v in points]
-            connection.execute(insert(metrics), rows)
+            add = _insert(connection)
+            same = {"index_elements": ["run_id", "name", "step"], "set_": {"value": add.excluded.value}}
+            connection.execute(add.on_conflict_do_update(**same), rows)  # an epoch's end is told again after a resume
 
     def write(
         self, run: Run, points: Sequence[Point], lease_seconds: float = LEASE_SECONDS, steps: int | None = None

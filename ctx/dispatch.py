@@ -1,0 +1,160 @@
+"""The dispatcher: a process of its own, one per store, that hands queued work to workers. No torch here.
+
+`ensure` starts it where none lives. It holds the store's lease, looks every tenth of a second, brings dead workers'
+runs back, and goes after ten idle minutes. Its workers end with it: each finishes the run it is at.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ctx.errors import StoreError
+from ctx.home import home, project, store_url
+from ctx.leases import new_holder
+from ctx.manifest import cores
+from ctx.store import Store, open_store
+from ctx.workforce import Workforce
+
+LEASE = "dispatcher"
+LEASE_SECONDS = 10.0
+TICK_SECONDS = 0.1
+PATIENCE_SECONDS = 60.0  # how long it bears a store that can't be used
+LOG_BYTES = 1_000_000
+_started: list[subprocess.Popen[bytes]] = []
+
+
+def ensure(url: str | None = None) -> bool:
+    """See that a dispatcher serves the store: start one where none lives; True if this call did. Returns at once.
+
+    Cheap where one lives. ``CTX_WORKERS=0`` keeps any from starting here. Raises StoreError.
+    """
+    url = url or store_url()
+    _started[:] = [process for process in _started if process.poll() is None]
+    if slots() == 0 or _started:
+        return False
+    store = open_store(url, migrate=False)
+    try:
+        if store.lease_holder(LEASE):
+            return False
+    finally:
+        store.close()
+    _started.append(_start(url))
+    return True
+
+
+def slots() -> int:
+    """The most workers that train at a time: CTX_WORKERS, or one a core."""
+    asked = os.environ.get("CTX_WORKERS", "")
+    return int(asked) if asked.isdigit() else cores()
+
+
+def log_path() -> Path:
+    """Where the dispatcher and its workers write what they have to say."""
+    return home() / "dispatcher.log"
+
+
+def _start(url: str) -> subprocess.Popen[bytes]:
+    log = log_path()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    package = Path(__file__).resolve().parents[1]
+    path = os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")]))
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+    mode = "ab" if log.exists() and log.stat().st_size < LOG_BYTES else "wb"
+    with log.open(mode) as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "ctx.dispatch"],
+            env={**os.environ, "CTX_STORE": url, "CTX_HOME": str(home()), "PYTHONPATH": path},
+            cwd=project(),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            creationflags=flags,
+        )
+
+
+class Dispatcher:
+    """Holds the lease, and each tick lets the workforce take what waits."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.holder = new_holder()
+        self.over = threading.Event()
+        self.idle_seconds = float(os.environ.get("CTX_IDLE_SECONDS", "600"))
+        self.busy_at = time.monotonic()
+        self.trouble_since: float | None = None
+
+    def run(self) -> bool:
+        """Serve until idle for long; False at once where another dispatcher does."""
+        if not self.store.take_lease(LEASE, self.holder, LEASE_SECONDS):
+            return False
+        threading.Thread(target=self._hold, daemon=True, name="lease").start()
+        workforce = Workforce(self.store, slots())
+        try:
+            while not self.over.is_set():
+                self._tick(workforce)
+                if time.monotonic() - self.busy_at > self.idle_seconds and self._leave():
+                    break
+        finally:
+            self.over.set()
+            workforce.dismiss()
+            with suppress(StoreError):
+                self.store.give_lease(LEASE, self.holder)
+        return True
+
+    def _tick(self, workforce: Workforce) -> None:
+        try:
+            workforce.wait(TICK_SECONDS)
+            workforce.bury()
+            if workforce.assign():
+                self.busy_at = time.monotonic()
+            self.trouble_since = None
+        except StoreError as error:
+            say(str(error))
+            self.trouble_since = self.trouble_since or time.monotonic()
+            if time.monotonic() - self.trouble_since > PATIENCE_SECONDS:
+                raise
+
+    def _hold(self) -> None:
+        while not self.over.wait(LEASE_SECONDS / 5):
+            with suppress(StoreError):  # busy for a moment
+                if not self.store.take_lease(LEASE, self.holder, LEASE_SECONDS):
+                    say("another dispatcher has taken over")
+                    self.over.set()
+
+    def _leave(self) -> bool:
+        """Give the lease back, unless something was queued by somebody who still saw it held."""
+        self.store.give_lease(LEASE, self.holder)
+        load = self.store.load()
+        if not (load.waiting or load.jobs):
+            return True
+        self.busy_at = time.monotonic()
+        return not self.store.take_lease(LEASE, self.holder, LEASE_SECONDS)
+
+
+def say(text: str) -> None:
+    """A line in the log."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), os.getpid(), text, flush=True)
+
+
+def main() -> int:
+    """Serve the store that CTX_STORE names."""
+    try:
+        served = Dispatcher(open_store()).run()
+    except StoreError as error:
+        say(str(error))
+        return 1
+    say("idle, gone" if served else "another dispatcher serves this store")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""A worker process: told what to take over its pipe, it takes one run or job, ends it, and says so."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from ctx import assets
+from ctx.errors import BadInput, CtxError, StoreError
+from ctx.leases import new_holder
+from ctx.records import Job
+from ctx.registry import registry
+from ctx.store import Store, open_store
+from ctx.worker import train_run
+
+PRELOAD = ("torch", "torch._dynamo", "transformers.models.bert.modeling_bert", "safetensors.torch", "ctx.train")
+REPORT_SECONDS = 0.3
+
+
+def serve(pipe: Connection, url: str) -> None:
+    """Do as told until the pipe ends, which it does when the dispatcher goes."""
+    missing = [name for name in PRELOAD if name not in sys.modules]
+    if missing and sys.platform != "win32":
+        print(f"not preloaded: {', '.join(missing)}; the first run is slow", flush=True)
+    holder = new_holder()
+    store = open_store(url, migrate=False)
+    study: str | None = None
+    try:
+        pipe.send({"holder": holder, "missing": missing})
+        while True:
+            told = pipe.recv()
+            took = False
+            try:
+                if told["take"] == "run":
+                    run = store.claim(holder, prefer_study=study, threads=told["threads"])
+                    took = run is not None
+                    if run is not None:
+                        study = run.study
+                        train_run(store, run)
+                else:
+                    took = _take_job(store, holder, told)
+            except StoreError as error:  # the run's lease expires, and it is taken up again
+                print(error, flush=True)
+                store.release(holder)
+            pipe.send({"took": took})
+    except (EOFError, OSError):
+        return
+
+
+def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
+    job = store.claim_job(holder, [told["take"]])
+    if job is None:
+        return False
+    try:
+        if job.attempt > 3:
+            raise CtxError(f"The worker died {job.attempt - 1} times at this: there may be too little memory.")
+        if job.kind == "fetch":
+            _fetch(store, job)
+        else:
+            _encode(job, told["threads"])
+        store.finish_job(job)
+    except StoreError:
+        raise
+    except CtxError as error:
+        store.finish_job(job, str(error))
+    except Exception as error:
+        traceback.print_exception(error)
+        store.finish_job(job, f"It ended with an error that ctx did not expect ({type(error).__name__}: {error}).")
+    return True
+
+
+def _fetch(store: Store, job: Job) -> None:
+    """Fetch what the parts named in the payload need: {"names": ["sentiment/tweets", "minilm"]}."""
+    wanted = {asset.sha256: asset for name in job.payload["names"] for asset in _assets(name)}
+    total = sum(asset.megabytes for asset in wanted.values())
+    before, said = 0.0, 0.0
+    for asset in wanted.values():
+
+        def progress(done: int, _all: int, before: float = before, name: str = asset.filename) -> None:
+            nonlocal said
+            if time.monotonic() - said > REPORT_SECONDS:
+                said = time.monotonic()
+                store.report(job, name, before + done / 1e6, total)
+
+        assets.fetch(asset, progress)
+        before += asset.megabytes
+        store.report(job, asset.filename, before, total)
+
+
+def _assets(name: str) -> tuple[Any, ...]:
+    for kind in ("contexts", "backbones"):
+        if name in registry(kind):
+            return tuple(registry(kind)[name].assets)
+    known = [part for kind in ("contexts", "backbones") for part in registry(kind)]
+    raise BadInput(f"There is no context or backbone called “{name}”. There are: {', '.join(known)}.")
+
+
+def _encode(job: Job, threads: int) -> None:
+    """Compute the frozen features that runs of the payload's configuration read. They stay in this process."""
+    import torch
+
+    from ctx.config import RunConfig, canonical
+    from ctx.prefix import warm
+
+    torch.set_num_threads(threads)
+    warm(canonical(RunConfig.model_validate(job.payload)))

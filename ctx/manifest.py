@@ -1,0 +1,53 @@
+"""What a run was trained with, beside its configuration: code, library versions, platform. For the record only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from ctx.home import project
+
+LIBRARIES = ("ctx-transfer", "torch", "transformers", "tokenizers", "numpy", "scikit-learn", "safetensors", "pydantic")
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """Gathered once a process: commit (None outside a checkout), library versions, platform, cores."""
+    return {
+        "commit": _commit(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": cores(),
+    }
+
+
+def cores() -> int:
+    """Cores that this process may use; OMP_NUM_THREADS lowers it."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(count, int(asked)) if asked.isdigit() and int(asked) > 0 else count
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with "+" where files differ from it."""
+    if not (project() / ".git").exists():
+        return None
+    try:
+        git = ["git", "-C", str(project())]
+        found = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() + ("+" if changed.returncode else "")

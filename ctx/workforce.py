@@ -1,0 +1,132 @@
+"""The dispatcher's workers: processes forked from a server that has imported torch already, and what each is to do.
+
+A worker asks for nothing: it is told to take a run (or a job), answers when it has ended, and is told again. The pipe
+is also the leash: when the dispatcher dies the worker reads its end, and goes after the run it is at.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from ctx.hand import PRELOAD, serve
+from ctx.manifest import cores
+from ctx.queue import Load
+from ctx.records import Job
+from ctx.store import Store
+
+RESTART_LIMIT = 3  # workers in a row that die before they have said a word
+
+
+@dataclass(eq=False)
+class Hand:
+    """One worker process. ``task``: "" when idle, else "run", "encode" or "fetch"."""
+
+    process: BaseProcess
+    pipe: Connection
+    holder: str = ""
+    task: str = ""
+    turn: int = 0
+
+
+@dataclass
+class Workforce:
+    """At most ``slots`` training workers, and one that fetches."""
+
+    store: Store
+    slots: int
+    hands: list[Hand] = field(default_factory=list)
+    turn: int = 0
+    stillborn: int = 0
+
+    def __post_init__(self) -> None:
+        method = "spawn" if sys.platform == "win32" else "forkserver"
+        self.context: Any = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self.context.set_forkserver_preload(list(PRELOAD))
+        self._hire()  # ready before anybody waits for it
+
+    def _hire(self) -> Hand:
+        here, there = self.context.Pipe()
+        process = self.context.Process(target=serve, args=(there, self.store.url), daemon=False)
+        process.start()
+        there.close()
+        hand = Hand(process, here)
+        self.hands.append(hand)
+        return hand
+
+    def wait(self, seconds: float) -> None:
+        """Hear what workers have to say, for at most so long."""
+        for ready in wait([hand.pipe for hand in self.hands], timeout=seconds):
+            hand = next(hand for hand in self.hands if hand.pipe is ready)
+            try:
+                said = hand.pipe.recv()
+            except (EOFError, OSError):
+                hand.process.join(timeout=5)
+                continue
+            hand.holder = said.get("holder", hand.holder)
+            self.stillborn = 0
+            if "took" in said:
+                hand.task = ""
+
+    def bury(self) -> None:
+        """Take back what dead workers held, at once; raises StoreError."""
+        for hand in [hand for hand in self.hands if not hand.process.is_alive()]:
+            if hand.holder:
+                self.store.release(hand.holder)
+                self.store.release_jobs(hand.holder)
+            else:
+                self.stillborn += 1
+            self.hands.remove(hand)
+            hand.pipe.close()
+
+    def assign(self) -> bool:
+        """Tell idle workers what to take; whether there is anything to do or being done."""
+        load = self.store.load()
+        wanted = max(1, min(self.slots, load.groups))
+        if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
+            self._tell("run", threads=1 if wanted > 1 else cores())
+        elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
+            self._tell("encode", threads=cores())
+        if load.jobs.get("fetch") and self._at("fetch") == 0:
+            self._tell("fetch", extra=1)
+        return bool(load.waiting or load.jobs or load.running or any(hand.task for hand in self.hands))
+
+    def _at(self, task: str) -> int:
+        return sum(hand.task == task for hand in self.hands)
+
+    def _worth_waiting(self, load: Load) -> bool:
+        """Whether a pair is being encoded that the waiting run reads: its features come sooner so."""
+        if not self._at("encode") or load.next is None:
+            return False
+        return any(_same_pair(job, load.next) for job in self.store.jobs(["running"], kind="encode"))
+
+    def _tell(self, task: str, threads: int = 1, extra: int = 0) -> None:
+        """Tell the idle worker that worked last, since it remembers most; hire one where none is idle."""
+        idle = [hand for hand in self.hands if not hand.task]
+        if not idle and (len(self.hands) >= self.slots + 1 + extra or self.stillborn >= RESTART_LIMIT):
+            return
+        hand = max(idle, key=lambda hand: hand.turn) if idle else self._hire()
+        self.turn += 1
+        hand.task, hand.turn = task, self.turn
+        try:
+            hand.pipe.send({"take": task, "threads": threads})
+        except OSError:
+            return  # it has died: `bury` sees to it
+
+    def dismiss(self) -> None:
+        """Let all workers go: each ends what it is at."""
+        for hand in self.hands:
+            hand.pipe.close()
+
+
+def _same_pair(job: Job, settings: dict[str, Any]) -> bool:
+    def pair(config: dict[str, Any]) -> tuple[Any, ...]:
+        sources = [source["id"] for source in config.get("sources") or []]
+        return config.get("backbone"), sources, (config.get("target") or {}).get("id")
+
+    return pair(job.payload) == pair(settings)
