@@ -1,0 +1,81 @@
+"""What every page needs: the guard in its first line, the store, literal text, the link that opens the same view."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from ctx import charts
+from ctx.errors import StoreError
+from ctx.home import project, store_url
+from ctx.i18n import t
+from ctx.store import Store, open_store
+
+STARTED = "started by app.py"  # in the session while app.py runs a page
+MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@^=])")
+JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read as an emoji, a link or an arrow
+
+
+def navigation() -> StreamlitPage:
+    """The pages of the app; gives the one that the address names."""
+    pages = (("lab", t("Lab"), "🔬"), ("compare", t("Compare"), "📊"), ("run", t("Run"), "📈"))
+    there = [
+        st.Page(f"pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "lab")
+        for name, title, icon in pages
+        if (project() / "pages" / f"{name}.py").is_file()
+    ]
+    return st.navigation(there, position="top")
+
+
+def guard() -> None:
+    """First line of every page: where a cold deep link came past `app.py`, start over through it."""
+    if not st.session_state.get(STARTED):
+        navigation()
+        st.rerun()
+
+
+def store() -> Store:
+    """The store, opened once for all sessions; where it can't be, one sentence and the end of the page."""
+    try:
+        return _opened(store_url())
+    except StoreError as error:
+        st.error(literal(str(error)))
+        st.stop()
+
+
+@st.cache_resource(show_spinner=False)
+def _opened(url: str) -> Store:
+    return open_store(url, migrate=False)
+
+
+def literal(text: str) -> str:
+    """Text of data, to put into markdown: shown as it is, no markup, no HTML, no formula, no :shortcode:."""
+    return MARKS.sub(rf"\\\1{JOINER}", " ".join(text.split("\n")))
+
+
+def quote(text: str, colour: str, note: str = "") -> None:
+    """A sentence of the data, as it is, with a bar in its context's colour; ``note`` stands small beneath it."""
+    beneath = f'<div style="opacity:.7;font-size:.85em">{escape(note)}</div>' if note else ""
+    st.html(
+        f'<div style="border-left:4px solid {colour};padding:.1em .7em;overflow-wrap:anywhere">'
+        f"“{escape(text)}”{beneath}</div>"
+    )
+
+
+def plot(figure: charts.go.Figure, key: str, alt: str) -> None:
+    """Draw a figure in the page's theme, with words for those who can't see it."""
+    st.plotly_chart(figure, key=key, alt=alt, config=charts.CONFIG)
+
+
+def share() -> None:
+    """A button that shows the address of this very view, to copy."""
+    with st.popover(t("Share link"), icon=":material/link:", help=t("A link that opens what you see now.")):
+        parameters = urlencode(st.query_params.to_dict(), safe="/:,")
+        st.code(
+            f"{st.context.url}?{parameters}" if parameters else st.context.url or "", language=None, wrap_lines=True
+        )
+        st.caption(t("For anyone who can reach this server."))
