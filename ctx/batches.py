@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ctx import data
-from ctx.parts import Backbone, Context, Task
+from ctx.parts import Backbone, Context, Example, Task
 from ctx.sampling import Sampler, lengths_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: 
     row = {example.id: i for i, example in enumerate([*splits.train, *splits.validation, *splits.test])}
     learn, select = data.labelled(splits.train, choice.size, config.seed)
 
-    def at(examples: list[data.Example]) -> np.ndarray:
+    def at(examples: list[Example]) -> np.ndarray:
         return np.asarray([row[example.id] for example in examples], np.int64)
 
     sizes = lengths_of([example.input for example in learn])

@@ -46,7 +46,8 @@ class AttentionLayer(nn.Module):
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """``[B, T, W]`` to ``[B, T, W]``."""
         out = self.inner(hidden, batch.mask[:, None, None, :])
-        return out[0] if isinstance(out, tuple) else out
+        states: Tensor = out[0] if isinstance(out, tuple) else out
+        return states
 
 
 class MeanPool(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,9 +44,19 @@ class Model(nn.Module):
         for p in self.parameters():
             p.requires_grad_(id(p) in chosen)
         depth = prefix_depth(self)
+        self.modes(depth)
+        return depth
+
+    def modes(self, depth: int) -> None:
+        """Training mode, but for the frozen prefix: its output must not depend on dropout."""
+        self.heads.train()
         for i, block in enumerate(self.blocks.values()):
             block.train(i >= depth)
-        return depth
+
+    def counts(self, learned: Collection[str]) -> dict[str, int]:
+        """How many parameters have learned, of how many."""
+        sizes = {name: p.numel() for name, p in self.named_parameters()}
+        return {"learn": sum(sizes[name] for name in set(learned)), "total": sum(sizes.values())}
 
 
 def prefix_depth(model: Model) -> int:

@@ -26,13 +26,12 @@ class Optimiser:
     def arrange(self, groups: Sequence[tuple[list[nn.Parameter], float]], extra: Sequence[nn.Parameter]) -> None:
         """Let these learn: (parameters, learning-rate factor), and the parts' own at the head's rate."""
         named = {id(p): name for name, p in self.model.named_parameters()}
-        rows = [self._group(p, factor, named) for parameters, factor in groups for p in parameters]
-        rows += [("extra", self.head_lr, 0.0, p) for p in extra]
+        rows = [(named[id(p)], p, self._rate(p) * factor) for parameters, factor in groups for p in parameters]
+        rows += [(f"extra.{i}", p, self.head_lr) for i, p in enumerate(extra)]
+        self.names = {name: p for name, p, _ in rows}
         packed: dict[tuple[float, float], list[nn.Parameter]] = {}
-        self.names = {}
-        for i, (name, lr, decay, p) in enumerate(rows):
-            self.names[f"extra.{i}" if name == "extra" else name] = p
-            packed.setdefault((lr, decay), []).append(p)
+        for _, p, lr in rows:
+            packed.setdefault((lr, self.optim.weight_decay if p.ndim > 1 else 0.0), []).append(p)
         built = [{"params": ps, "lr": lr, "full_lr": lr, "weight_decay": d} for (lr, d), ps in packed.items()]
         if self.adam is None:
             self.adam = torch.optim.AdamW(built, fused=True)
@@ -41,9 +40,8 @@ class Optimiser:
         for group in built:
             self.adam.add_param_group(group)
 
-    def _group(self, p: nn.Parameter, factor: float, named: Mapping[int, str]) -> tuple[str, float, float, nn.Parameter]:
-        lr = (self.head_lr if id(p) in self.heads else self.lr) * factor
-        return named[id(p)], lr, self.optim.weight_decay if p.ndim > 1 else 0.0, p
+    def _rate(self, p: nn.Parameter) -> float:
+        return self.head_lr if id(p) in self.heads else self.lr
 
     def begin(self, done: int, total: int) -> None:
         """Set the rate of update ``done`` (from 0) of ``total`` in this phase, and clear the gradients."""

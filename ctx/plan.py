@@ -30,11 +30,6 @@ class Phase:
     shares: Mapping[str, float] = field(default_factory=dict)
     fresh: bool = False
 
-    def active(self, n: int) -> list[str]:
-        """The contexts that have a batch in the phase's n-th step: those whose share fills up there."""
-        shares = {key: self.shares.get(key, 1.0) for key in self.weights}
-        return [key for key, share in shares.items() if int((n + 1) * share + 1e-9) > int(n * share + 1e-9)]
-
     def taken(self, updates: int) -> dict[str, int]:
         """How many batches of each context its first so many updates take."""
         return {key: int(updates * self.shares.get(key, 1.0) + 1e-9) for key in self.weights}

@@ -33,9 +33,10 @@ def registry(kind: str) -> dict[str, type[Any]]:
         module = importlib.import_module(f"ctx.{kind}.{info.name}")
         own = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == module.__name__]
         for part in [*own, *getattr(module, "PARTS", ())]:
-            if issubclass(part, Part) and part.kind == kind and "name" in vars(part):
-                if found.setdefault(part.name, part) is not part:
-                    raise BadInput(f"Two parts in ctx/{kind}/ are called “{part.name}”: rename one of them.")
+            if not issubclass(part, Part) or part.kind != kind or "name" not in vars(part):
+                continue
+            if found.setdefault(part.name, part) is not part:
+                raise BadInput(f"Two parts in ctx/{kind}/ are called “{part.name}”: rename one of them.")
     return found
 
 

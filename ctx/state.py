@@ -1,12 +1,31 @@
-"""The whole state of a run at one moment: what a checkpoint holds and a resumed run starts from."""
+"""Where a run stands, and its whole state at one moment: what a checkpoint holds and a resumed run starts from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
+
+
+@dataclass
+class Position:
+    """Where a run stands, as plain numbers: ``update`` of ``epoch`` of ``phase``, after ``step`` updates in all.
+
+    ``best`` and ``kept_step``: the lowest selection loss of this phase and where it was; ``touched``: the parameters
+    that have ever learned; ``batches`` and ``seen``: batches and examples taken of each context.
+    """
+
+    step: int = 0
+    phase: int = 0
+    epoch: int = 0
+    update: int = 0
+    kept_step: int = 0
+    best: float | None = None
+    touched: list[str] = field(default_factory=list)
+    batches: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ctx import data
 from ctx.config import RunConfig, canonical, frozen_blocks
+from ctx.errors import Unavailable
 from ctx.parts import Choice, Schedule
 from ctx.registry import make
 
@@ -48,10 +49,12 @@ def rows(config: RunConfig, draws: int) -> list[tuple[str, int, RunConfig]]:
 
 
 def training_sizes(config: RunConfig) -> dict[str, int]:
-    """How many examples each context learns from, those set aside for selection left out. No torch."""
+    """How many examples each context learns from, those set aside for selection left out; raises Unavailable."""
     found = {}
     for key, choice in config.contexts().items():
-        size = choice.size if choice.size is not None else data.sizes(choice)["train"]
+        size = choice.size or data.sizes(choice).get("train")
+        if size is None:
+            raise Unavailable(f"{choice.id} is not on this machine yet: fetch it first (ctx fetch {choice.id}).")
         found[key] = size - (size // data.SELECT_EVERY if size >= data.SELECT_FROM else 0)
     return found
 

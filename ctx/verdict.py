@@ -38,9 +38,7 @@ def difference(ones: Mapping[int, float], others: Mapping[int, float]) -> Differ
         return None
     values = np.asarray([ones[draw] - others[draw] for draw in shared])
     low, high = interval(values.tolist())
-    return Difference(
-        float(values.mean()), low, high, len(values), int((values > 0).sum()), int((values < 0).sum())
-    )
+    return Difference(float(values.mean()), low, high, len(values), int((values > 0).sum()), int((values < 0).sum()))
 
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:

@@ -1,0 +1,78 @@
+"""folder: any local folder with a Hugging Face encoder: safetensors only, no code of its own, checked first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ctx import parts
+from ctx.errors import BadInput
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from torch import nn
+
+
+class Folder(parts.Backbone):
+    """An encoder in a local folder: BERT, RoBERTa, XLM-RoBERTa or CamemBERT, as safetensors."""
+
+    name = "folder"
+    title = "A local folder"
+    applications = ("sentiment",)
+    lr = 5e-5
+    head_lr = 1e-2
+    pretrained = True
+
+    class Knobs(parts.Knobs):
+        """Which folder, and where the head reads."""
+
+        path: str = parts.knob("", "The folder: config.json, model.safetensors and tokenizer.json.")
+        readout: int | None = parts.knob(
+            None, "The layer whose output the head reads (0: the embedding); empty: the last.", flag="readout", ge=0
+        )
+
+    def folder(self) -> Path:
+        """The folder; raises BadInput where none is named."""
+        from pathlib import Path
+
+        if not self.knobs.path:
+            raise BadInput("The backbone “folder” needs a path: name a folder that holds a Hugging Face encoder.")
+        return Path(self.knobs.path).expanduser().resolve()
+
+    def configuration(self) -> dict[str, Any]:
+        """The folder's checked configuration."""
+        from ctx.folders import configuration
+
+        return configuration(self.folder())
+
+    def layers(self) -> int:
+        """The layers up to the read-out."""
+        return parts.readout_layer(self.knobs.readout, int(self.configuration()["num_hidden_layers"]))
+
+    def parameters(self) -> list[int]:
+        """Embedding and layers by the BERT formula."""
+        c = self.configuration()
+        w, inner = int(c["hidden_size"]), int(c["intermediate_size"])
+        rows = int(c["vocab_size"]) + int(c["max_position_embeddings"]) + int(c.get("type_vocab_size", 1))
+        return [rows * w + 2 * w] + [4 * (w * w + w) + 2 * w * inner + inner + w + 4 * w] * self.layers()
+
+    def digest(self, seed: int) -> str:
+        """The hash of the weights, the configuration and the tokenizer."""
+        from ctx.folders import digest
+
+        return digest(self.folder())
+
+    def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
+        """The folder's own token ids, at most 128 (or what the model can take)."""
+        from ctx.encoder import tokenize
+
+        return tokenize(self.folder(), inputs, min(128, int(self.configuration()["max_position_embeddings"]) - 2))
+
+    def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
+        """The pretrained embedding and layers."""
+        from ctx.encoder import blocks_of, pretrained
+
+        model = pretrained(self.folder())
+        return blocks_of(model, self.layers()), int(model.config.hidden_size)

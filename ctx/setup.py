@@ -1,0 +1,46 @@
+"""Everything about a run that doesn't change while it trains: its data, its parts, its plan."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctx.batches import ContextRows, rows_of
+from ctx.config import RunConfig
+from ctx.parts import Backbone, Balancer, Penalty, Tuning
+from ctx.registry import make
+
+
+class Setup:
+    """The fixed side of one run. ``config`` is canonical."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.task = config.task()
+        backbone: Backbone = make("backbones", config.backbone)
+        chosen = config.contexts()
+        self.rows: dict[str, ContextRows] = {
+            key: rows_of(config, choice, backbone, self.task) for key, choice in chosen.items()
+        }
+        self.weights = f"{config.backbone.model_dump_json()}:{backbone.digest(config.seed)}"  # names the initial ones
+        self.tuning: Tuning = make("tunings", config.tuning)
+        self.balancer: Balancer = make("balancers", config.balancer)
+        self.penalties: list[Penalty] = [make("penalties", choice) for choice in config.penalties]
+        sizes = {key: len(rows.learn) for key, rows in self.rows.items()}
+        self.phases = make("schedules", config.schedule).phases(config, sizes)
+        self.steps: int = sum(phase.epochs * phase.updates for phase in self.phases)
+        self.samplers = {key: rows.sampler(config, key) for key, rows in self.rows.items()}
+        self.class_weights = {key: self._class_weights(rows) for key, rows in self.rows.items()}
+
+    def trained_on(self) -> set[str]:
+        """The contexts that some phase trains on."""
+        return {key for phase in self.phases for key in phase.weights}
+
+    def _class_weights(self, rows: ContextRows) -> Tensor | None:
+        """``[C]``, each class by one over its share of the learning labels; None where that is off."""
+        if not self.config.optim.class_balanced or not rows.context.labels:
+            return None
+        labels = rows.encoded.targets[rows.learn].ravel()
+        counts = np.bincount(labels[labels >= 0], minlength=len(rows.context.labels))
+        return torch.from_numpy(counts.sum() / (len(counts) * np.maximum(counts, 1))).float()
