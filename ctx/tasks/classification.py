@@ -18,6 +18,7 @@ class Classification(parts.Task):
     """One label a text."""
 
     name = "classification"
+    title = "Classification"
     applications = ("sentiment",)
     metrics = (
         parts.Metric("macro_f1", True, "macro-F1"),

@@ -18,6 +18,7 @@ class Regression(parts.Task):
     """Numbers from numbers."""
 
     name = "regression"
+    title = "Regression"
     applications = ("lesson",)
     metrics = (
         parts.Metric("r2", True, "R²"),
