@@ -1,0 +1,1 @@
+"""The commands of ``ctx``, a file a group; `ctx.cli` puts them together."""

