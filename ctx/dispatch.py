@@ -17,7 +17,7 @@ from pathlib import Path
 from ctx.errors import StoreError
 from ctx.home import home, project, store_url
 from ctx.leases import new_holder
-from ctx.manifest import cores
+from ctx.manifest import PATIENT, cores
 from ctx.store import Store, open_store
 from ctx.workforce import Workforce
 
@@ -26,7 +26,8 @@ LEASE_SECONDS = 10.0
 TICK_SECONDS = 0.1
 PATIENCE_SECONDS = 60.0  # how long it bears a store that can't be used
 LOG_BYTES = 1_000_000
-_started: list[subprocess.Popen[bytes]] = []
+DEAD_SECONDS = 2.0
+_started: dict[str, subprocess.Popen[bytes]] = {}
 
 
 def ensure(url: str | None = None) -> bool:
@@ -35,8 +36,8 @@ def ensure(url: str | None = None) -> bool:
     Cheap where one lives. ``CTX_WORKERS=0`` keeps any from starting here. Raises StoreError.
     """
     url = url or store_url()
-    _started[:] = [process for process in _started if process.poll() is None]
-    if slots() == 0 or _started:
+    mine = _started.get(url)
+    if slots() == 0 or (mine is not None and mine.poll() is None):
         return False
     store = open_store(url, migrate=False)
     try:
@@ -44,7 +45,7 @@ def ensure(url: str | None = None) -> bool:
             return False
     finally:
         store.close()
-    _started.append(_start(url))
+    _started[url] = _start(url)
     return True
 
 
@@ -71,7 +72,7 @@ def _start(url: str) -> subprocess.Popen[bytes]:
     with log.open(mode) as out:
         return subprocess.Popen(
             [sys.executable, "-m", "ctx.dispatch"],
-            env={**os.environ, "CTX_STORE": url, "CTX_HOME": str(home()), "PYTHONPATH": path},
+            env={**PATIENT, **os.environ, "CTX_STORE": url, "CTX_HOME": str(home()), "PYTHONPATH": path},
             cwd=project(),
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -90,6 +91,7 @@ class Dispatcher:
         self.over = threading.Event()
         self.idle_seconds = float(os.environ.get("CTX_IDLE_SECONDS", "600"))
         self.busy_at = time.monotonic()
+        self.looked = 0.0
         self.trouble_since: float | None = None
 
     def run(self) -> bool:
@@ -114,6 +116,9 @@ class Dispatcher:
         try:
             workforce.wait(TICK_SECONDS)
             workforce.bury()
+            if time.monotonic() - self.looked > DEAD_SECONDS:
+                self.store.release_dead()
+                self.looked = time.monotonic()
             if workforce.assign():
                 self.busy_at = time.monotonic()
             self.trouble_since = None

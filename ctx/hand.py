@@ -102,8 +102,8 @@ def _encode(job: Job, threads: int) -> None:
     """Compute the frozen features that runs of the payload's configuration read. They stay in this process."""
     import torch
 
-    from ctx.config import RunConfig, canonical
-    from ctx.prefix import warm
+    from ctx.config import RunConfig
+    from ctx.warm import warm
 
     torch.set_num_threads(threads)
-    warm(canonical(RunConfig.model_validate(job.payload)))
+    warm(RunConfig.model_validate(job.payload))

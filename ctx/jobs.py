@@ -78,12 +78,6 @@ class Jobs(Base):
         with self._writing() as connection:
             return connection.execute(update(jobs).where(mine).values(**values)).rowcount == 1
 
-    def release_jobs(self, lease_owner: str) -> None:
-        """Let the leases of a worker that has died expire now."""
-        held = and_(jobs.c.lease_owner == lease_owner, jobs.c.state == "running")
-        with self._writing() as connection:
-            connection.execute(update(jobs).where(held).values(lease_until=0.0))
-
 
 def _one(connection: Connection, job_id: str) -> Job:
     row = connection.execute(select(jobs).where(jobs.c.id == job_id)).mappings().first()

@@ -13,6 +13,10 @@ from ctx.home import project
 
 LIBRARIES = ("ctx-transfer", "torch", "transformers", "tokenizers", "numpy", "scikit-learn", "safetensors", "pydantic")
 
+# Set before torch is loaded. Threads that wait for each other sleep rather than spin: on cores that others use too, a
+# run of small steps with two spinning threads took ten times as long.
+PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
+
 
 @cache
 def manifest() -> dict[str, Any]:

@@ -1,34 +1,22 @@
-"""What workers do with the store: claim a run, hold its lease, write its points, end it.
-
-A run belongs to one attempt at a time. Every write of a worker starts with an UPDATE that names its attempt: when that
-changes no row, another worker has taken the run over, and this one must stop at once.
-"""
+"""The queue: which run is next and for whom, what there is to do, stopping, resuming, taking back."""
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select, update
 
+from ctx.attempts import LEASE_SECONDS
 from ctx.connection import Base
 from ctx.errors import BadInput
-from ctx.records import WAITING, Run, as_run, clean, finite
-from ctx.schema import jobs, metrics, outputs, runs
+from ctx.leases import surely_dead
+from ctx.records import WAITING, Run, as_run
+from ctx.schema import jobs, metrics, runs
 
-LEASE_SECONDS = 20.0
 MOST_CRASHES = 5  # workers that a run may lose in a row without getting any further
-Point = tuple[int, str, float | None]  # step, name, value
-
-
-def _insert(connection: Connection) -> Any:
-    """An INSERT into the metrics that may meet rows that are there; SQLite and PostgreSQL say it alike."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(metrics)
 
 
 def claimable(now: float) -> ColumnElement[bool]:
@@ -50,7 +38,7 @@ class Load:
 
 
 class Queue(Base):
-    """Claiming, writing and ending runs."""
+    """Runs that wait, and who takes them."""
 
     def load(self) -> Load:
         """What there is to do now, for the dispatcher."""
@@ -141,94 +129,6 @@ class Queue(Base):
         found = connection.execute(oldest).scalar()
         return str(found) if found else None
 
-    def _mine(self, connection: Connection, run: Run, **values: Any) -> bool:
-        """The UPDATE that every write of a worker starts with; False where the run is no longer its own."""
-        mine = and_(runs.c.id == run.id, runs.c.attempt == run.attempt, runs.c.state == "running")
-        return connection.execute(update(runs).where(mine).values(**values)).rowcount == 1
-
-    def _add(self, connection: Connection, run: Run, points: Sequence[Point]) -> None:
-        if points:
-            rows = [{"run_id": run.id, "name": name, "step": step, "value": finite(v)} for step, name, v in points]
-            add = _insert(connection)
-            same = {"index_elements": ["run_id", "name", "step"], "set_": {"value": add.excluded.value}}
-            connection.execute(add.on_conflict_do_update(**same), rows)  # an epoch's end is told again after a resume
-
-    def write(
-        self, run: Run, points: Sequence[Point], lease_seconds: float = LEASE_SECONDS, steps: int | None = None
-    ) -> bool:
-        """Add points (step, name, value) and renew the lease; False means: stop at once, the run is another's."""
-        values: dict[str, Any] = {"lease_until": time.time() + lease_seconds}
-        if points:
-            values["step"] = max(point[0] for point in points)
-        if steps is not None:
-            values["steps"] = steps
-        with self._writing() as connection:
-            mine = self._mine(connection, run, **values)
-            if mine:
-                self._add(connection, run, points)
-        return mine
-
-    def renew(self, run: Run, lease_seconds: float = LEASE_SECONDS) -> bool:
-        """Hold the run for longer; False where it is another's by now."""
-        return self.write(run, [], lease_seconds)
-
-    def note_run(self, run: Run, **values: Any) -> bool:
-        """Set a running run's ``manifest``, or the ``error`` that didn't end it."""
-        with self._writing() as connection:
-            return self._mine(connection, run, **values)
-
-    def checkpointed(self, run: Run, step: int, name: str | None = None) -> bool:
-        """Record that everything up to ``step`` is safe in the checkpoint file ``name``."""
-        values = {"checkpoint": name or str(step), "checkpoint_step": step, "crashes": 0, "error": None}
-        with self._writing() as connection:
-            return self._mine(connection, run, **values)
-
-    def restart(self, run: Run) -> bool:
-        """Forget a checkpoint that can't be read, and every point with it: the run starts over."""
-        with self._writing() as connection:
-            mine = self._mine(connection, run, checkpoint=None, checkpoint_step=None, step=0)
-            if mine:
-                connection.execute(delete(metrics).where(metrics.c.run_id == run.id))
-        return mine
-
-    def finish(
-        self,
-        run: Run,
-        state: str,
-        final: Mapping[str, Any] | None = None,
-        error: str | None = None,
-        outputs: Mapping[str, np.ndarray] | None = None,
-        points: Sequence[Point] = (),
-    ) -> bool:
-        """End a run as done, stopped or failed, with its last points, in one transaction; False if it is another's."""
-        values: dict[str, Any] = {"state": state, "error": error, "ended": time.time(), "lease_owner": None}
-        if final is not None:
-            values["final"] = clean(final)
-        if state == "done":
-            values |= {"checkpoint": None, "checkpoint_step": None, "crashes": 0}
-        if points:
-            values["step"] = max(point[0] for point in points)
-        with self._writing() as connection:
-            mine = self._mine(connection, run, **values, lease_until=None, stop_requested=False)
-            if mine:
-                self._add(connection, run, points)
-                self._keep_outputs(connection, run, outputs or {})
-        return mine
-
-    def _keep_outputs(self, connection: Connection, run: Run, found: Mapping[str, np.ndarray]) -> None:
-        connection.execute(delete(outputs).where(outputs.c.run_id == run.id))
-        for name, array in found.items():
-            data = io.BytesIO()
-            np.save(data, np.asarray(array), allow_pickle=False)
-            connection.execute(insert(outputs).values(run_id=run.id, name=name, data=data.getvalue()))
-
-    def stop_requested(self, run: Run) -> bool:
-        """Whether somebody asked the run to stop, or it is no longer running."""
-        query = select(runs.c.stop_requested, runs.c.state).where(runs.c.id == run.id)
-        with self._reading() as connection:
-            found = connection.execute(query).first()
-        return found is None or bool(found.stop_requested)
-
     def request_stop(self, ids: Iterable[str]) -> None:
         """Ask runs to stop: waiting ones stop now, running ones at their next step, with a checkpoint."""
         named = runs.c.id.in_(list(ids))
@@ -251,11 +151,21 @@ class Queue(Base):
             raise BadInput(f"There is no run “{run_id}” in {self.place}: `ctx list` shows what there is.")
         raise BadInput(f"Run {run_id} is {state}: only a stopped or failed run can be resumed.")
 
-    def release(self, lease_owner: str) -> int:
-        """Let the leases of a worker that has died expire now, so that its runs are taken up at once; how many."""
-        held = and_(runs.c.lease_owner == lease_owner, runs.c.state == "running")
+    def release(self, lease_owner: str) -> None:
+        """Let the leases of a worker that has died expire now, so that what it held is taken up at once."""
         with self._writing() as connection:
-            return int(connection.execute(update(runs).where(held).values(lease_until=0.0)).rowcount)
+            for table in (runs, jobs):
+                held = and_(table.c.lease_owner == lease_owner, table.c.state == "running")
+                connection.execute(update(table).where(held).values(lease_until=0.0))
+
+    def release_dead(self) -> None:
+        """Let the leases of all processes of this machine that are there no more expire now."""
+        live = select(runs.c.lease_owner).where(runs.c.state == "running", runs.c.lease_until > 0)
+        other = select(jobs.c.lease_owner).where(jobs.c.state == "running", jobs.c.lease_until > 0)
+        with self._reading() as connection:
+            holders = set(connection.execute(live.union(other)).scalars())
+        for holder in filter(surely_dead, holders):
+            self.release(holder)
 
     def position(self, ids: Iterable[str]) -> int:
         """How many other runs are running or were queued before these."""

@@ -53,6 +53,7 @@ runs = Table(
     Index("runs_state", "state", "created"),
     Index("runs_key", "key", "owner"),
     Index("runs_created", "created"),
+    Index("runs_owner", "owner", "started"),
 )
 
 metrics = Table(

@@ -1,6 +1,7 @@
 """The store: runs, their curves and results, studies and jobs in one database. Pages and commands read and queue here.
 
-`ctx.queue` adds what workers do (claim, write, finish), `ctx.jobs` the jobs, `ctx.frames` the tables and curves.
+`ctx.queue` hands runs out, `ctx.attempts` takes what workers write, `ctx.frames` gives tables and curves, `ctx.jobs`
+and `ctx.leases` do what their names say.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, and_, cast, delete, func, insert, or_, select, update
 
+from ctx.attempts import Attempts
 from ctx.config import RunConfig, canonical, key
 from ctx.database import connect
 from ctx.errors import BadInput
@@ -32,7 +34,7 @@ def open_store(url: str | None = None, migrate: bool = True) -> Store:
     return Store(url, connect(url, migrate))
 
 
-class Store(Queue, Jobs, Leases, Frames):
+class Store(Queue, Attempts, Jobs, Leases, Frames):
     """One open database. Its methods may be called from several threads; after a fork open another."""
 
     def add_run(self, config: RunConfig, owner: str = "local", again: bool = False, name: str = "") -> Run:

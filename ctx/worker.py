@@ -15,11 +15,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ctx import checkpoint
-from ctx.database import StoreBusy
-from ctx.errors import CtxError, StoreError, Unavailable
+from ctx.errors import CtxError, StoreError
 from ctx.leases import new_holder
-from ctx.manifest import cores, manifest
-from ctx.queue import LEASE_SECONDS, MOST_CRASHES, Point
+from ctx.manifest import PATIENT, cores, manifest
+from ctx.queue import MOST_CRASHES
+from ctx.recorder import POLL_SECONDS, Keeper, LostError, Recorder, checkpoint_seconds
 from ctx.records import ENDED, Run
 from ctx.store import Store
 
@@ -27,113 +27,6 @@ if TYPE_CHECKING:
     from ctx.train import Event
 
     Watch = Callable[[Event], None]
-
-FLUSH_SECONDS = 0.5
-FLUSH_POINTS = 5000
-POLL_SECONDS = 0.2
-
-
-class LostError(Exception):
-    """Another worker has the run now: stop without a word."""
-
-
-def checkpoint_seconds() -> float:
-    """The least time between two checkpoints of a run (CTX_CHECKPOINT_SECONDS, 30)."""
-    return float(os.environ.get("CTX_CHECKPOINT_SECONDS", "30"))
-
-
-class Keeper(threading.Thread):
-    """Holds a run's lease while the training thread is busy, and listens for a request to stop."""
-
-    def __init__(self, store: Store, run: Run) -> None:
-        super().__init__(name=f"lease of {run.id}", daemon=True)
-        self.store, self.run_ = store, run
-        self.stop, self.lost, self.over = threading.Event(), threading.Event(), threading.Event()
-
-    def run(self) -> None:
-        """Until the run is over: look for a request, renew well before the lease ends."""
-        renewed = time.monotonic()
-        while not self.over.wait(POLL_SECONDS):
-            with suppress(StoreError):  # busy for a moment: the next round tries again
-                if self.store.stop_requested(self.run_):
-                    self.stop.set()
-                if time.monotonic() - renewed > LEASE_SECONDS / 4:
-                    if not self.store.renew(self.run_):
-                        self.lost.set()
-                    renewed = time.monotonic()
-
-    def end(self) -> None:
-        """The run is over."""
-        self.over.set()
-
-
-class Recorder:
-    """Writes a run's events to the store: the first at once, then twice a second; and its checkpoints to the disk."""
-
-    def __init__(self, store: Store, run: Run) -> None:
-        self.store, self.run = store, run
-        self.points: list[Point] = []
-        self.steps: int | None = None
-        self.flushed = 0.0
-        self.saved = time.monotonic()
-        self.checkpoint = run.checkpoint
-        self.trouble: str | None = None
-
-    def add(self, event: Event) -> None:
-        """Take an event's values, and write what has gathered when it is time."""
-        self.points += [(event.step, name, value) for name, value in event.values.items()]
-        self.steps = event.steps
-        if time.monotonic() - self.flushed > FLUSH_SECONDS or len(self.points) > FLUSH_POINTS:
-            try:
-                self.flush()
-            except StoreBusy:
-                if time.monotonic() - self.flushed > 3 * LEASE_SECONDS:
-                    raise
-
-    def flush(self) -> None:
-        """Write what has gathered; raises LostError."""
-        if not self.store.write(self.run, self.points, steps=self.steps):
-            raise LostError
-        self.points, self.flushed = [], time.monotonic()
-
-    def save(self, event: Event) -> None:
-        """A checkpoint: first the points up to here, then the file, then the store's word for it.
-
-        Where it can't be written the run goes on, and says so.
-        """
-        self.flush()
-        name = f"{self.run.attempt}-{event.step}"
-        self.saved = time.monotonic()
-        try:
-            checkpoint.save(self.run, event.snapshot(), name)
-        except Unavailable as error:
-            last = self.run.checkpoint_step if self.checkpoint else None
-            self.trouble = f"{error} The run goes on; interrupted, it would start from step {last or 0}."
-            self.store.note_run(self.run, error=self.trouble)
-            return
-        if not self.store.checkpointed(self.run, event.step, name):
-            raise LostError
-        self.trouble = None
-        if self.checkpoint not in (None, name):
-            (checkpoint.folder(self.run.id) / f"{self.checkpoint}{checkpoint.SUFFIX}").unlink(missing_ok=True)
-        self.checkpoint = name
-
-    def end(self, state: str, error: str | None = None, event: Event | None = None, seconds: float = 0.0) -> None:
-        """End the run in the store, with what hasn't been written yet; waits for a busy store. Raises LostError."""
-        final = None
-        if event is not None and event.final is not None:
-            final = {"train_seconds": seconds} | event.final
-        outputs = event.outputs if event is not None else None
-        patience = time.monotonic() + 3 * LEASE_SECONDS
-        while True:
-            try:
-                if not self.store.finish(self.run, state, final, error, outputs, self.points):
-                    raise LostError
-                return
-            except StoreBusy:
-                if time.monotonic() > patience:
-                    raise
-                time.sleep(POLL_SECONDS)
 
 
 def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: threading.Event | None = None) -> None:
@@ -161,8 +54,6 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
 
 
 def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
-    from ctx.train import train
-
     run, began = recorder.run, time.monotonic()
     if run.crashes >= MOST_CRASHES:
         raise CtxError(
@@ -170,14 +61,13 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
             "often there is too little memory: choose a smaller backbone or batch, or freeze more layers."
         )
     state = _prepare(recorder)
+    from ctx.train import train
+
     for event in train(run.config, resume=state):
         if watch is not None:
             watch(event)
         if event.kind == "end":
-            recorder.points += [(event.step, name, value) for name, value in event.values.items()]
-            checkpoint.save(run, event.snapshot().weights(), checkpoint.FINAL)
-            recorder.end("done", event=event, seconds=time.monotonic() - began)
-            checkpoint.sweep(run.id, keep=checkpoint.FINAL)
+            recorder.done(event, time.monotonic() - began)
             return
         recorder.add(event)
         if keeper.lost.is_set():
@@ -192,6 +82,8 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
 
 def _prepare(recorder: Recorder) -> Any:
     """Threads, manifest, and the state to go on from; a checkpoint that is gone means starting over."""
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)
     import torch
 
     run, store = recorder.run, recorder.store

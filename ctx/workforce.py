@@ -78,7 +78,6 @@ class Workforce:
         for hand in [hand for hand in self.hands if not hand.process.is_alive()]:
             if hand.holder:
                 self.store.release(hand.holder)
-                self.store.release_jobs(hand.holder)
             else:
                 self.stillborn += 1
             self.hands.remove(hand)

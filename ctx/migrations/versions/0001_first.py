@@ -40,6 +40,7 @@ def upgrade() -> None:
     op.create_index("runs_state", "runs", ["state", "created"])
     op.create_index("runs_key", "runs", ["key", "owner"])
     op.create_index("runs_created", "runs", ["created"])
+    op.create_index("runs_owner", "runs", ["owner", "started"])
     op.create_table(
         "metrics",
         sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),

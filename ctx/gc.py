@@ -1,0 +1,67 @@
+"""Making room: deleted runs go for good, then the oldest runs' weights, until so many gigabytes are left.
+
+Settings, curves and results of runs that were not deleted stay.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctx.checkpoint import SUFFIX
+from ctx.errors import BadInput
+from ctx.home import home
+from ctx.records import ENDED
+from ctx.store import Store
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What went: deleted runs, files of weights, and bytes; and the bytes that are left in weights."""
+
+    runs: int
+    files: int
+    freed: int
+    left: int
+
+
+def keep_gigabytes() -> float:
+    """How much of the disk weights and checkpoints may take (CTX_KEEP_GB, 5)."""
+    asked = os.environ.get("CTX_KEEP_GB", "5")
+    try:
+        return max(0.0, float(asked))
+    except ValueError:
+        raise BadInput(f"CTX_KEEP_GB is “{asked}”: set it to a number of gigabytes, such as 5.") from None
+
+
+def collect(store: Store, keep_gb: float | None = None) -> Collected:
+    """Purge deleted runs and drop the oldest ended runs' weights beyond ``keep_gb``. Raises StoreError."""
+    limit = (keep_gigabytes() if keep_gb is None else keep_gb) * 1e9
+    before = _bytes()
+    purged = store.purge()
+    for run_id in purged:
+        shutil.rmtree(home() / "runs" / run_id, ignore_errors=True)
+    left, files = _bytes(), 0
+    for run in reversed(store.runs(ENDED, limit=None)):
+        if left <= limit:
+            break
+        for path in (home() / "runs" / run.id).glob(f"*{SUFFIX}"):
+            with suppress(OSError):
+                left -= path.stat().st_size
+                path.unlink()
+                files += 1
+    return Collected(len(purged), files, before - left, left)
+
+
+def _bytes() -> int:
+    return sum(_size(path) for path in (home() / "runs").glob("*/*"))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
