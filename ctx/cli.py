@@ -11,11 +11,13 @@ import os
 import re
 import sys
 import traceback
-from typing import Annotated
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Any
 
 import typer
 
-from ctx.commands import catalogue, training
+from ctx.commands import catalogue, control, doctor, runs, serve, study, training
 from ctx.commands.options import takes_config
 from ctx.errors import BadInput, CtxError
 
@@ -25,10 +27,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="See transfer learning happen: pick a source and a target context, train, read an honest answer.",
 )
-app.command()(catalogue.contexts)
-app.command()(catalogue.parts)
-app.command()(catalogue.fetch)
-app.command()(takes_config(training.run))
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "contexts": catalogue.contexts,
+    "parts": catalogue.parts,
+    "fetch": catalogue.fetch,
+    "run": takes_config(training.run),
+    "study": takes_config(study.study),
+    "list": runs.list_runs,
+    "show": runs.show,
+    "curves": runs.curves,
+    "compare": runs.compare,
+    "stop": control.stop,
+    "resume": control.resume,
+    "rename": control.rename,
+    "delete": control.delete,
+    "undelete": control.undelete,
+    "gc": control.gc,
+    "doctor": doctor.doctor,
+    "serve": serve.serve,
+}
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def _version(asked: bool) -> None:
@@ -74,18 +93,24 @@ def _spelled(word: str) -> str:
 
 
 def _usage(error: typer.TyperException, words: list[str]) -> str:
-    sentence = error.format_message().strip()
-    command = next((word for word in words if not word.startswith("-")), "")
-    known = (
-        command
-        if any(
-            command == found.name or command == found.callback.__name__
-            for found in app.registered_commands
-            if found.callback
+    """The parser's complaint as one sentence that ends with where to look."""
+    command = next((word for word in words if word in COMMANDS), "")
+    look = f"`{' '.join(filter(None, ('ctx', command)))} --help` lists them all."
+    option, near = getattr(error, "option_name", ""), getattr(error, "possibilities", None)
+    if option and not command:
+        return f"There is no option “{option}” before a command: `ctx --help` shows the commands."
+    if option and near is not None:
+        likely = get_close_matches(option, near, 1, 0)
+        return (
+            f"There is no option “{option}”: did you mean {likely[0]}? {look}"
+            if likely
+            else f"There is no option “{option}”: {look}"
         )
-        else ""
-    )
-    return f"{sentence.rstrip('.')}. See `{' '.join(filter(None, ('ctx', known)))} --help`."
+    if not command:
+        typed = next((word for word in words if not word.startswith("-")), "")
+        likely = get_close_matches(typed, COMMANDS, 1)
+        return f"There is no command “{typed}”: {f'did you mean {likely[0]}? ' if likely else ''}{look}"
+    return f"{error.format_message().strip().rstrip('.')}: `ctx {command} --help` says what goes there."
 
 
 def _unexpected(error: Exception) -> str:

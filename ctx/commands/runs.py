@@ -1,0 +1,154 @@
+"""Runs and studies in the store: listed, shown, their curves, compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctx.commands import results
+from ctx.commands.output import Json, Value, emit, note, table, when
+from ctx.errors import BadInput
+
+if TYPE_CHECKING:
+    from ctx.store import Run, Store
+
+STATES = ("queued", "running", "done", "stopped", "failed")
+Id = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its first 6 characters.")]
+Ids = Annotated[list[str], typer.Argument(metavar="RUN…", help="Ids of runs or studies, or their first 6 characters.")]
+
+
+def list_runs(
+    search: Annotated[str, typer.Option("--search", help="Words that all occur in a run.", metavar="WORDS")] = "",
+    state: Annotated[list[str] | None, typer.Option("--state", help=f"One of {', '.join(STATES)}.")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="The most to list.", min=1)] = 20,
+    studies: Annotated[bool, typer.Option("--studies", help="Studies instead of runs.", show_default=False)] = False,
+    json: Json = False,
+) -> None:
+    """List the latest runs."""
+    from ctx.store import open_store
+
+    unknown = next((name for name in state or [] if name not in STATES), None)
+    if unknown is not None:
+        raise BadInput(f"--state is “{unknown}”: there are {', '.join(STATES)}.")
+    store = open_store()
+    if studies:
+        found = [
+            {"study": s.id, "name": s.name, "owner": s.owner, "created": s.created, **s.config}
+            for s in store.studies(limit=limit)
+        ]
+        lines = table(
+            ("study", "begun", "draws", "what"),
+            [(s["study"], when(s["created"]), s.get("draws"), results.describe(s.get("chosen") or {})) for s in found],
+        )
+        emit(found, lines if found else ["No study yet: `ctx study` starts one."], json)
+        return
+    runs = store.runs(states=state, search=search, limit=limit)
+    emit([results.document(run) for run in runs], _list(runs, bool(search or state)), json)
+
+
+def _list(runs: list[Run], narrowed: bool) -> list[str]:
+    if not runs:
+        return ["No run is like that." if narrowed else "No run yet: `ctx run` trains one."]
+    rows: list[list[Value]] = []
+    for run in runs:
+        tested = {key: values for key, values in ((run.final or {}).get("metrics") or {}).items() if values}
+        score = (tested.get("target") or {}).get(results.headline(run.settings)) if tested else None
+        rows.append([run.id, when(run.created), run.state, score, run.name, results.describe(run.settings)])
+    return table(("run", "begun", "state", "target", "name", "what"), rows)
+
+
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's or a study's id.")], json: Json = False
+) -> int:
+    """Show a run: its settings, how it stands, its results; or a study with its answer."""
+    from ctx.commands.study import shown
+    from ctx.repeat import command
+    from ctx.store import open_store
+
+    store = open_store()
+    found = _named(store, run)
+    if not isinstance(found, _run_type()):
+        return shown(store, found, json, waiting=True)
+    repeat = command(found.config)
+    emit(results.document(found) | {"command": repeat}, [*results.lines(found), f"  {repeat}"], json)
+    return 0
+
+
+def _run_type() -> type[Run]:
+    from ctx.store import Run
+
+    return Run
+
+
+def _named(store: Store, name: str) -> Any:
+    """The run or the study of an id; raises BadInput."""
+    try:
+        return store.run(name)
+    except BadInput:
+        try:
+            return store.study(name)
+        except BadInput:
+            pass
+        raise
+
+
+def named_runs(store: Store, names: list[str]) -> list[Run]:
+    """The runs that ids name, those of a study in its place; each once."""
+    found: dict[str, Run] = {}
+    for name in names:
+        one = _named(store, name)
+        several = [one] if isinstance(one, _run_type()) else [run for _, _, run in store.study_runs(one.id)]
+        found |= {run.id: run for run in several}
+    return list(found.values())
+
+
+def curves(
+    run: Id,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="A curve, or many by their beginning (“validation/”).")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print a run's curves: CSV with name, step, value; a missing value is empty."""
+    from ctx.records import finite
+    from ctx.store import open_store
+
+    store = open_store()
+    found = store.run(run)
+    frame = store.points([found.id], name or ())
+    points: dict[str, list[list[float | None]]] = {}
+    for curve, step, value in zip(frame["name"], frame["step"], frame["value"], strict=True):
+        points.setdefault(str(curve), []).append([int(step), finite(value)])
+    if name and not points:
+        note(f"Run {found.id} has no curve named {', '.join(name)}: without --name all are printed.")
+    text = frame[["name", "step", "value"]].to_csv(index=False).rstrip("\n")
+    emit({"run": found.id, "state": found.state, "points": points}, [text], json)
+
+
+def compare(runs: Ids, json: Json = False) -> None:
+    """Compare runs: the settings in which they differ and what came out, draws folded; the first is the baseline."""
+    from ctx.compare import arms, differing
+    from ctx.records import clean
+    from ctx.results import as_table
+    from ctx.results import results as found_results
+    from ctx.store import open_store
+
+    store = open_store()
+    named = named_runs(store, runs)
+    rows = store.table([run.id for run in named]).set_index("id", drop=False).loc[[run.id for run in named]]
+    found = arms(rows.reset_index(drop=True))
+    outcome = as_table(found_results(found, found[0]))
+    unlike = differing(found)
+    document = {
+        "arms": [{"arm": arm.label, "runs": [str(one) for one in arm.runs["id"]]} for arm in found],
+        "settings": {
+            str(name): dict(zip([arm.label for arm in found], texts, strict=True))
+            for name, *texts in unlike.itertuples()
+        },
+        "results": clean(outcome.astype(object).where(outcome.notna(), None).to_dict("records")),
+    }
+    lines = table(["setting", *(arm.label for arm in found)], [[str(n), *map(str, t)] for n, *t in unlike.itertuples()])
+    columns = ("arm", "role", "metric", "draws", "mean", "spread", "floor", "delta", "delta_low", "delta_high")
+    lines += ["", *table(columns, [[row.get(name) for name in columns] for row in document["results"]])]
+    emit(document, lines, json)
