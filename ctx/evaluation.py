@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ctx.batches import Batch, ContextRows, Encoded
 from ctx.parts import Task
-from ctx.tasks.classification import confusion
 
 FIRST, CURVE, BATCH = 150, 500, 128  # validation examples before training and at each epoch; rows a forward pass
 
@@ -36,14 +35,14 @@ def results(
     task: Task, rows: Mapping[str, ContextRows], outputs: Mapping[str, np.ndarray], used: Collection[str]
 ) -> dict[str, Any]:
     """Test metrics, floors, confusion counts and labels used, by context. ``used``: the contexts trained on."""
-    final: dict[str, Any] = {"metrics": {}, "floor": {}, "confusion": {}, "labels_used": {}}
+    final: dict[str, Any] = {"metrics": {}, "floor": {}, "labels_used": {}}
     for key, context in rows.items():
         targets = context.encoded.targets
         test, logits = targets[context.test], outputs[f"test/{key}"]
         final["metrics"][key] = task.evaluate(logits, test)
         final["floor"][key] = task.floor(targets[context.learn], test)
         final["labels_used"][key] = len(context.learn) + len(context.select) if key in used else 0
-        if context.context.labels and test.ndim == 1:
-            final["confusion"][key] = confusion(logits.argmax(1), test, logits.shape[1]).tolist()
+        for name, value in task.details(logits, test).items():
+            final.setdefault(name, {})[key] = value
     final["metrics"] = {"source": None, "target": None} | final["metrics"]
     return final

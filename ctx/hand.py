@@ -60,7 +60,7 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
         if job.kind == "fetch":
             _fetch(store, job)
         else:
-            _encode(job, told["threads"])
+            _encode(store, job, told["threads"])
         store.finish_job(job)
     except StoreError:
         raise
@@ -98,7 +98,7 @@ def _assets(name: str) -> tuple[Any, ...]:
     raise BadInput(f"There is no context or backbone called “{name}”. There are: {', '.join(known)}.")
 
 
-def _encode(job: Job, threads: int) -> None:
+def _encode(store: Store, job: Job, threads: int) -> None:
     """Compute the frozen features that runs of the payload's configuration read. They stay in this process."""
     import torch
 
@@ -106,4 +106,12 @@ def _encode(job: Job, threads: int) -> None:
     from ctx.warm import warm
 
     torch.set_num_threads(threads)
-    warm(RunConfig.model_validate(job.payload))
+    said = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > REPORT_SECONDS:
+            said = time.monotonic()
+            store.report(job, "", done, total)
+
+    warm(RunConfig.model_validate(job.payload), progress)

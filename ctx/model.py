@@ -23,7 +23,7 @@ class Model(nn.Module):
 
     def __init__(self, blocks: list[tuple[str, nn.Module]], heads: Mapping[str, nn.Module]) -> None:
         super().__init__()
-        self.blocks = nn.ModuleDict(blocks)
+        self.blocks = nn.ModuleDict(dict(blocks))
         self.heads = nn.ModuleDict(heads)
 
     def run(self, batch: Batch, start: int = 0, hidden: Tensor | None = None, stop: int | None = None) -> Tensor:

@@ -60,7 +60,7 @@ class Part:
     version: ClassVar[int] = 1
     Knobs: ClassVar[type[Knobs]] = Knobs
 
-    def __init__(self, knobs: Knobs | None = None) -> None:
+    def __init__(self, knobs: BaseModel | None = None) -> None:
         self.knobs: Any = knobs if knobs is not None else self.Knobs()
 
     @classmethod
@@ -155,6 +155,10 @@ class Task(Part):
     def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
         """``outputs`` (logits or values) ``[N, …]`` and ``targets`` to every metric. No torch."""
         raise NotImplementedError
+
+    def details(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+        """Further results as plain data, by name (a confusion matrix). No torch."""
+        return {}
 
     def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
         """The metrics on ``test`` of the best constant answer on ``train``: always one answer. No torch."""

@@ -70,5 +70,6 @@ def task_of(application: str) -> Task:
     """The task of an application."""
     for cls in registry("tasks").values():
         if application in cls.applications:
-            return cls()
+            task: Task = cls()
+            return task
     raise UnknownName("application", application, [a for cls in registry("tasks").values() for a in cls.applications])

@@ -7,19 +7,19 @@ from collections.abc import Callable
 import numpy as np
 
 from ctx.config import RunConfig, canonical
-from ctx.prefix import memo
+from ctx.prefix import Memo, memo
 from ctx.setup import Setup
 from ctx.train import Trainer
 
 ROWS = 256  # examples between two words on progress
 
 
-def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None) -> int:
+def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None, features: Memo = memo) -> int:
     """Compute the frozen outputs of every example of a configuration's contexts; gives how many were computed.
 
     ``progress(done, of)`` counts examples.
     """
-    trainer, before = Trainer(Setup(canonical(config))), memo.computed
+    trainer, before = Trainer(Setup(canonical(config)), features), features.computed
     trainer.begin()
     sizes = [len(rows.encoded.lengths) for rows in trainer.setup.rows.values()]
     done = 0
@@ -30,4 +30,4 @@ def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None) 
             done += len(order[start : start + ROWS])
             if progress:
                 progress(done, sum(sizes))
-    return memo.computed - before
+    return features.computed - before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctx import parts
 
@@ -63,6 +63,10 @@ class Classification(parts.Task):
             "accuracy": float(np.trace(counts) / len(targets)),
             "loss": float(-likelihood.mean()),
         }
+
+    def details(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+        """The confusion matrix ``[C, C]``: row the true label, column the predicted one."""
+        return {"confusion": confusion(outputs.argmax(1), targets, outputs.shape[1]).tolist()}
 
     def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
         """Always the most frequent label; its loss is that of the labels' shares (add-one smoothed)."""

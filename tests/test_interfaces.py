@@ -1,0 +1,124 @@
+"""The loop takes parts it has never heard of: the stubs in tests/stubs are dropped into the registry, nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctx import registry
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check
+from ctx.parts import Choice
+from ctx.prefix import Memo
+from ctx.setup import Setup
+from ctx.train import Event, Trainer, train
+
+STUBS = Path(__file__).parent / "stubs"
+OPTIM = Optim(epochs=3, min_updates=5, batch=16)
+
+
+@pytest.fixture(autouse=True)
+def _stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    registry.registry.cache_clear()
+    for folder in STUBS.iterdir():
+        package = importlib.import_module(f"ctx.{folder.name}")
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    yield
+    registry.registry.cache_clear()
+
+
+def run(**changes: object) -> RunConfig:
+    plain = RunConfig(
+        sources=(SourceChoice(id="sentiment/sample-cafes-en", size=60),),
+        target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
+        backbone=Choice(name="tiny"),
+        tuning=Choice(name="full"),
+        optim=OPTIM,
+    )
+    return plain.model_copy(update=changes)
+
+
+def seq2seq(**changes: object) -> RunConfig:
+    echo = {"sources": (SourceChoice(id="echo/near", size=100),), "target": ContextChoice(id="echo/far", size=20)}
+    return run(**echo | changes)
+
+
+def resumed_in_the_middle(config: RunConfig) -> None:
+    """Stopping and resuming gives the same rows and weights."""
+    whole = list(train(config, features=Memo()))
+    first = list(itertools.islice(train(config, features=Memo()), len(whole) // 2))
+    rest = list(train(config, resume=first[-1].snapshot(), features=Memo()))
+    assert [(e.step, e.values) for e in [*first, *rest]] == [(e.step, e.values) for e in whole]
+    ends = whole[-1].snapshot().tensors, rest[-1].snapshot().tensors
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.parametrize("schedule", ["joint", "sequential"])
+def test_a_penalty_with_its_own_parameters_is_a_term_of_the_total_and_learns(schedule: str) -> None:
+    config = run(penalties=(Choice(name="critic", knobs={"weight": 0.7}),), schedule=Choice(name=schedule))
+    steps = [event.values for event in train(config, features=Memo()) if event.kind == "step"]
+    for values in steps:
+        weighted = sum(value for name, value in values.items() if name.startswith("weighted/"))
+        assert values["total"] == pytest.approx(weighted + values["term/critic/critic"], rel=1e-9)
+    assert steps[-1]["term/critic/critic"] < steps[0]["term/critic/critic"]
+    resumed_in_the_middle(config)
+
+
+def test_a_balancer_may_differentiate_each_loss_apart() -> None:
+    config = run(balancer=Choice(name="apart"))
+    events = list(train(config, features=Memo()))
+    for values in (event.values for event in events if event.kind == "step"):
+        assert values["total"] == pytest.approx(values["weighted/source"] + values["weighted/target"])
+        assert values["weighted/source"] != pytest.approx(values["loss/source"])
+    resumed_in_the_middle(config)
+
+
+def test_a_tuning_may_unfreeze_by_epoch_and_the_frozen_prefix_follows() -> None:
+    config = run(tuning=Choice(name="thaw"))
+    trainer = Trainer(Setup(canonical(config)), Memo())
+    start = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    depths, moved = [], []
+    for event in trainer.run(None):
+        if event.kind == "step":
+            depths.append(trainer.depth)
+            blocks = trainer.model.blocks.items()
+            changed = [
+                name
+                for name, block in blocks
+                if any(not torch.equal(p, start[f"blocks.{name}.{n}"]) for n, p in block.named_parameters())
+            ]
+            moved.append(changed)
+    assert [depths[0], depths[5], depths[10]] == [4, 2, 1]
+    assert moved[4] == []
+    assert moved[9] == ["layer2"]
+    assert moved[14] == ["layer1", "layer2"]
+    resumed_in_the_middle(config)
+
+
+@pytest.mark.parametrize("tuning", ["full", "head"])
+def test_a_sequence_to_sequence_head_runs_through_the_same_loop(tuning: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry.part("backbones", "tiny"), "applications", ("sentiment", "echo"))
+    config = seq2seq(tuning=Choice(name=tuning), optim=Optim(epochs=2, min_updates=40))
+    events: list[Event] = list(train(config, features=Memo()))
+    final = events[-1].final
+    assert final is not None
+    assert final["metrics"]["target"]["loss"] < final["floor"]["target"]["loss"]
+    resumed_in_the_middle(config)
+
+
+def test_a_second_source_has_its_own_weight_and_curve() -> None:
+    sources = (
+        SourceChoice(id="sentiment/sample-cafes-en", size=60),
+        SourceChoice(id="sentiment/sample-cafes-zh", size=40, weight=0.25),
+    )
+    config = check(run(sources=sources, schedule=Choice(name="joint", knobs={"lam": 2.0})))
+    events = list(train(config, features=Memo()))
+    for values in (event.values for event in events if event.kind == "step"):
+        raw = values["loss/source"] + 0.25 * values["loss/source.2"] + 2.0 * values["loss/target"]
+        assert values["total"] == pytest.approx(raw)
+    assert "macro_f1" in events[-1].final["metrics"]["source.2"]
+    resumed_in_the_middle(config)

@@ -1,0 +1,128 @@
+"""The frozen prefix: computed once, the same to the bit however it is asked for, and what a plain forward gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ctx import data
+from ctx.backbones.minilm import ASSET
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
+from ctx.parts import Choice
+from ctx.prefix import Memo
+from ctx.registry import make
+from ctx.setup import Setup
+from ctx.train import Trainer, train
+from ctx.warm import warm
+
+
+TINY = Choice(name="tiny")
+
+
+def config(tuning: Choice, backbone: Choice = TINY, **changes: object) -> RunConfig:
+    plain = RunConfig(
+        sources=(SourceChoice(id="sentiment/sample-cafes-en", size=60),),
+        target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
+        backbone=backbone,
+        tuning=tuning,
+        optim=Optim(epochs=2, min_updates=4),
+    )
+    return plain.model_copy(update=changes)
+
+
+HEAD, LOWEST = Choice(name="head"), Choice(name="freeze", knobs={"layers": 1})
+
+
+@pytest.mark.parametrize("tuning", [HEAD, LOWEST])
+def test_rows_are_bit_equal_in_whatever_company_they_were_computed(tuning: Choice) -> None:
+    trainer = Trainer(Setup(canonical(config(tuning))), Memo())
+    trainer.begin()
+    encoded = trainer.setup.rows["source"].encoded
+    rows = np.arange(len(encoded.lengths))
+    together = trainer.frozen(encoded.batch(rows))
+    trainer.features = Memo()
+    for row in np.random.default_rng(0).permutation(rows):
+        alone = trainer.frozen(encoded.batch(np.array([row])))
+        assert torch.equal(alone[0], together[row][: alone.shape[1]] if alone.ndim == 3 else together[row])
+
+
+@pytest.mark.parametrize("tuning", [HEAD, LOWEST])
+def test_the_prefix_is_what_an_ordinary_padded_forward_gives(tuning: Choice) -> None:
+    trainer = Trainer(Setup(canonical(config(tuning))), Memo())
+    trainer.begin()
+    trainer.model.eval()
+    batch = trainer.setup.rows["target"].encoded.batch(np.arange(40))
+    plain, split = trainer.model.run(batch), trainer._forward("target", batch)[0]
+    assert (plain - split).abs().max() / plain.abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("tuning", [HEAD, LOWEST])
+def test_a_run_is_bit_equal_with_the_memo_warm_or_cold(tuning: Choice) -> None:
+    shared = Memo()
+    cold = list(train(config(tuning), features=shared))
+    computed = shared.computed
+    again = list(train(config(tuning), features=shared))
+    assert shared.computed == computed > 0
+    assert [(e.step, e.values) for e in cold] == [(e.step, e.values) for e in again]
+    ends = cold[-1].snapshot().tensors, again[-1].snapshot().tensors
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+def test_runs_that_share_a_prefix_compute_it_once_and_others_do_not_read_it() -> None:
+    shared = Memo()
+    for lam in (0.1, 1.0, 5.0):
+        list(train(config(HEAD, schedule=Choice(name="joint", knobs={"lam": lam})), features=shared))
+    once = shared.computed
+    list(train(config(HEAD, schedule=Choice(name="joint", knobs={"lam": 2.0})), features=shared))
+    assert shared.computed == once
+    list(train(config(HEAD, seed=1), features=shared))  # another draw of random weights is another prefix
+    assert shared.computed > once
+
+
+def test_the_memo_drops_what_was_not_used_for_longest() -> None:
+    small = Memo(limit=1)
+    list(train(config(HEAD), features=small))
+    assert len(small.tables) == 1
+
+
+def test_warming_a_pair_leaves_nothing_to_compute() -> None:
+    memo, seen = Memo(), []
+    computed = warm(config(HEAD), lambda done, of: seen.append((done, of)), memo)
+    assert computed == seen[-1][0] == seen[-1][1]
+    list(train(config(HEAD), features=memo))
+    assert memo.computed == computed
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("tuning", [HEAD, Choice(name="freeze", knobs={"layers": 4})])
+def test_minilm_rows_are_bit_equal_in_whatever_company_they_were_computed(fetched: object, tuning: Choice) -> None:
+    fetched(ASSET)  # type: ignore[operator]
+    trainer = Trainer(Setup(canonical(config(tuning, Choice(name="minilm")))), Memo())
+    trainer.begin()
+    encoded = trainer.setup.rows["source"].encoded
+    together = trainer.frozen(encoded.batch(np.arange(80)))
+    trainer.features = Memo()
+    for row in (79, 3, 40, 17, 0):
+        alone = trainer.frozen(encoded.batch(np.array([row])))[0]
+        assert torch.equal(alone, together[row][: len(alone)] if alone.ndim == 2 else together[row])
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("readout", [0, 3, None])
+def test_minilm_reads_out_at_any_layer_as_transformers_does(fetched: object, readout: int | None) -> None:
+    fetched(ASSET)  # type: ignore[operator]
+    from transformers import AutoModel, AutoTokenizer
+
+    backbone = Choice(name="minilm", knobs={} if readout is None else {"readout": readout})
+    trainer = Trainer(Setup(canonical(config(HEAD, backbone))), Memo())
+    trainer.begin()
+    rows = trainer.setup.rows["source"]
+    folder = make("backbones", backbone).folder()
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    text = data.splits(ContextChoice(id="sentiment/sample-cafes-en")).train[0].input
+    with torch.no_grad():
+        states = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states
+    expected = states[-1 if readout is None else readout][0].mean(0)
+    ours = trainer.frozen(rows.encoded.batch(np.array([0])))[0]
+    assert (ours - expected).abs().max() / expected.abs().max() <= 1e-5
