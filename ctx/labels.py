@@ -1,0 +1,63 @@
+"""What an arm is called beside others: the settings that tell it from them, in as few words as do."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+Row = Mapping[Hashable, object]
+CONTEXTS = ("source", "target")
+ORDER = ("schedule", "tuning", "backbone", "balancer", "penalties", "penalty", "augment", "source", "target")
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """A label for each arm, told by one of its rows of `Store.table`; never the same one twice.
+
+    A name that a person gave comes first; then the settings of which there are several among these arms.
+    """
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            if _is_setting(str(name)) and written(value):
+                values.setdefault(str(name), set()).add(written(value))
+    several = [name for name, found in values.items() if len(found) > 1]
+    several.sort(key=lambda name: ORDER.index(first) if (first := name.partition(".")[0]) in ORDER else len(ORDER))
+    seen: dict[str, int] = {}
+    found = []
+    for label in (str(row.get("name") or "") or _label(row, several) for row in rows):
+        seen[label] = seen.get(label, 0) + 1
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return found
+
+
+def _is_setting(name: str) -> bool:
+    return "/" not in name and (name.partition(".")[0] in ORDER or name == "keep" or name.startswith("optim."))
+
+
+def _label(row: Row, several: Sequence[str]) -> str:
+    pieces = [piece(name, row.get(name)) for name in several if name not in CONTEXTS and written(row.get(name))]
+    said = ", ".join(pieces) or f"{written(row.get('schedule'))}, {written(row.get('tuning'))}"
+    return f"{pair(row)}: {said}" if set(CONTEXTS) & set(several) else said
+
+
+def pair(row: Row) -> str:
+    """The contexts without their application: "tweets → editorials"."""
+    names = [written(row.get(role)).rpartition("/")[2] for role in CONTEXTS]
+    return " → ".join(name for name in names if name)
+
+
+def piece(name: str, value: object) -> str:
+    """A setting in a label: a part by its name alone, a knob as "λ 0.1", "source size 500"."""
+    kind, _, knob = name.partition(".")
+    if not knob or knob.isdigit():
+        return written(value)
+    spoken = "λ" if knob == "lam" else knob.replace("_", " ").replace(".", " ")
+    return f"{kind} {spoken} {written(value)}" if kind in CONTEXTS else f"{spoken} {written(value)}"
+
+
+def written(value: object) -> str:
+    """A setting as text; whole numbers without a point, nothing for a missing value."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:g}"
+    return str(value)
