@@ -89,6 +89,8 @@ def said(url: str) -> Iterator[None]:
     try:
         yield
     except (exc.DBAPIError, sqlite3.Error) as error:
+        if isinstance(error, exc.IntegrityError):  # not the database's fault: the caller's
+            raise
         raise _sentence(where(url), str(getattr(error, "orig", None) or error)) from error
 
 
@@ -167,6 +169,7 @@ def _back_up(path: Path, copy: Path) -> None:
 def _upgrade(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -174,4 +177,10 @@ def _upgrade(engine: Engine) -> None:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(7391)"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"The store {engine.url.render_as_string()} can't be brought up to date ({error}): "
+                "move it away and start again; a new one is made where there is none."
+            ) from error

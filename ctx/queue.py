@@ -50,7 +50,7 @@ class Queue(Base):
         with self._reading() as connection:
             groups, total, waiting = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
             kinds = connection.execute(select(jobs.c.kind, func.count()).where(waiting_job).group_by(jobs.c.kind))
-            found: dict[str, int] = dict(kinds.tuples().all())
+            found: dict[str, int] = {row[0]: row[1] for row in kinds}
             first = None
             if waiting:
                 first = connection.execute(select(runs.c.config).where(claimable(now)).limit(1)).scalar()
@@ -107,21 +107,15 @@ class Queue(Base):
             return None
         active = and_(runs.c.state == "running", runs.c.lease_until >= now)
         working = connection.execute(select(*groups, func.count().label("n")).where(active).group_by(*groups)).all()
-        served = dict(
-            connection.execute(
-                select(runs.c.owner, func.max(runs.c.started))
-                .where(runs.c.owner.in_({row.owner for row in waiting}))
-                .group_by(runs.c.owner)
-            )
-            .tuples()
-            .all()
-        )
+        last = select(runs.c.owner, func.max(runs.c.started)).group_by(runs.c.owner)
+        mine = connection.execute(last.where(runs.c.owner.in_({row.owner for row in waiting})))
+        served = {row[0]: row[1] for row in mine}
 
         def turn(row: Any) -> tuple[Any, ...]:
             owned = sum(other.n for other in working if other.owner == row.owner)
             beside = sum(other.n for other in working if other.owner == row.owner and other.study == row.study)
-            mine = row.study is not None and row.study == prefer_study
-            return owned, served[row.owner] or 0.0, not mine, beside, row.oldest
+            preferred = row.study is not None and row.study == prefer_study
+            return owned, served[row.owner] or 0.0, not preferred, beside, row.oldest
 
         first = min(waiting, key=turn)
         of_group = and_(runs.c.owner == first.owner, runs.c.study.is_not_distinct_from(first.study), claimable(now))
