@@ -7,6 +7,7 @@ from html import escape
 from urllib.parse import urlencode
 
 import streamlit as st
+from plotly.graph_objects import Figure
 from streamlit.navigation.page import StreamlitPage
 
 from ctx import charts
@@ -17,18 +18,33 @@ from ctx.store import Store, open_store
 
 STARTED = "started by app.py"  # in the session while app.py runs a page
 MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@^=])")
+STYLE = """<style>
+.stMainBlockContainer {padding-top: 4.2rem; padding-bottom: 3rem;}
+.st-key-setup-line {display: none;}
+@media (max-width: 640px) {
+  .stMainBlockContainer {padding: 3.6rem .8rem 5rem;}
+  .st-key-setup-line {display: flex;}
+  .st-key-setup-closed {display: none;}
+  .st-key-train {position: sticky; bottom: 0; z-index: 10;}
+}
+</style>"""
 JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read as an emoji, a link or an arrow
 
 
 def navigation() -> StreamlitPage:
-    """The pages of the app; gives the one that the address names."""
-    pages = (("lab", t("Lab"), "🔬"), ("compare", t("Compare"), "📊"), ("run", t("Run"), "📈"))
+    """The pages of the app; gives the one that the address names. The bare address leads to the Lab."""
+    pages = {"lab": t("Lab"), "compare": t("Compare"), "run": t("Run")}  # no icons: one would be fetched from outside
     there = [
-        st.Page(f"pages/{name}.py", title=title, icon=icon, url_path=name, default=name == "lab")
-        for name, title, icon in pages
+        st.Page(f"pages/{name}.py", title=title, url_path=name)
+        for name, title in pages.items()
         if (project() / "pages" / f"{name}.py").is_file()
     ]
-    return st.navigation(there, position="top")
+    home = st.Page(lambda: _home(there[0]), title="ctx", url_path="home", default=True, visibility="hidden")
+    return st.navigation([home, *there], position="top")
+
+
+def _home(lab: StreamlitPage) -> None:
+    st.switch_page(lab, query_params=st.query_params.to_dict())
 
 
 def guard() -> None:
@@ -66,7 +82,20 @@ def quote(text: str, colour: str, note: str = "") -> None:
     )
 
 
-def plot(figure: charts.go.Figure, key: str, alt: str) -> None:
+def numbers(text: str, colour: str) -> None:
+    """A row of numbers, in a type of equal widths, with a bar in its context's colour."""
+    st.html(
+        f'<div style="border-left:4px solid {colour};padding:.1em .7em;font-family:monospace;font-size:.8em">'
+        f"{escape(text)}</div>"
+    )
+
+
+def style() -> None:
+    """The few rules that Streamlit has no option for: less air at the top; on a phone one line of set-up first."""
+    st.html(STYLE)
+
+
+def plot(figure: Figure, key: str, alt: str) -> None:
     """Draw a figure in the page's theme, with words for those who can't see it."""
     st.plotly_chart(figure, key=key, alt=alt, config=charts.CONFIG)
 

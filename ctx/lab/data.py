@@ -1,0 +1,159 @@
+"""Which data the Lab starts with, what has to be fetched for it, and real examples to show before training."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ctx import assets, data
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.errors import CtxError
+from ctx.parts import Asset, Choice, Context, Example
+from ctx.records import Job
+from ctx.registry import part
+from ctx.store import Store
+
+LABELS = 20
+APPLICATIONS = ("sentiment", "lesson")
+SHORTEST, LONGEST = 45, 120  # characters of an example that is shown
+_REAL = RunConfig(
+    sources=(SourceChoice(id="sentiment/tweets"),),
+    target=ContextChoice(id="sentiment/editorials", size=LABELS),
+    backbone=Choice(name="minilm"),
+    schedule=Choice(name="joint"),
+    tuning=Choice(name="head"),
+)
+_SAMPLE = _REAL.model_copy(
+    update={
+        "sources": (SourceChoice(id="sentiment/sample-gadgets-en"),),
+        "target": ContextChoice(id="sentiment/sample-cafes-en", size=LABELS),
+        "backbone": Choice(name="tiny"),
+        "tuning": Choice(name="full"),
+    }
+)
+_LESSON = RunConfig(
+    sources=(SourceChoice(id="lesson/relative"),),
+    target=ContextChoice(id="lesson/base", size=LABELS),
+    backbone=Choice(name="mlp"),
+    schedule=Choice(name="sequential"),
+    tuning=Choice(name="full"),
+    optim=Optim(),
+)
+
+
+def default(application: str) -> RunConfig:
+    """What the Lab opens with; links are read against it."""
+    return _LESSON if application == "lesson" else _REAL
+
+
+def sample() -> RunConfig:
+    """What stands in where the default can't be fetched."""
+    return _SAMPLE
+
+
+def needed(config: RunConfig) -> list[str]:
+    """Names of the contexts and the backbone whose archives are not on this machine."""
+    parts: list[tuple[str, tuple[Asset, ...]]] = [
+        (choice.id, part("contexts", choice.id).assets) for choice in config.contexts().values()
+    ]
+    parts.append((config.backbone.name, part("backbones", config.backbone.name).assets))
+    return [name for name, wanted in parts if not all(assets.available(asset) for asset in wanted)]
+
+
+def archives(names: list[str]) -> list[Asset]:
+    """The archives that these parts still lack, each once."""
+    found: dict[str, Asset] = {}
+    for name in names:
+        cls = part("contexts" if "/" in name else "backbones", name)
+        found |= {asset.sha256: asset for asset in cls.assets if not assets.available(asset)}
+    return list(found.values())
+
+
+def offline() -> bool:
+    """Whether the network is forbidden (CTX_OFFLINE)."""
+    return os.environ.get("CTX_OFFLINE", "0") not in ("", "0")
+
+
+def fetching(store: Store, config: RunConfig) -> Job | None:
+    """The latest job that fetches all that this configuration lacks, waiting, at work or failed; None without one."""
+    names = set(needed(config))
+    for job in store.jobs(states=None, kind="fetch"):
+        if names <= set(job.payload.get("names", ())):
+            return job if job.state != "done" else None
+    return None
+
+
+def fetch(store: Store, config: RunConfig) -> Job | None:
+    """Queue the fetching of what this configuration lacks; None where nothing does."""
+    names = needed(config)
+    return store.add_job("fetch", {"names": names}) if names else None
+
+
+def encode(store: Store, config: RunConfig) -> Job | None:
+    """Queue the encoding of a pair whose layers are all frozen, so that the first study finds it done."""
+    if needed(config) or not part("backbones", config.backbone.name).pretrained:
+        return None
+    return store.add_job("encode", config.model_dump(mode="json"))
+
+
+def prepare(store: Store) -> bool:
+    """At the server's start: fetch the default pair, or encode it where it is there; whether anything was queued."""
+    config = default("sentiment")
+    if not needed(config):
+        return encode(store, config) is not None
+    return not offline() and fetch(store, config) is not None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A real example to show: its text and its label."""
+
+    text: str
+    label: str
+
+
+def example(choice: ContextChoice, number: int = 0) -> Shown | None:
+    """The number-th labelled example of ordinary length; None where the data isn't there."""
+    try:
+        if not data.available(choice):
+            return None
+        train = data.splits(choice).train
+    except CtxError:
+        return None
+    if not train:
+        return None
+    texts = [one for one in train if isinstance(one.input, str) and SHORTEST <= len(one.input) <= LONGEST]
+    found = (texts or train)[(7 + 31 * number) % len(texts or train)]
+    return Shown(_readable(found), found.output if isinstance(found.output, str) else "")
+
+
+def _readable(found: Example) -> str:
+    if isinstance(found.input, str):
+        return found.input
+    return " ".join(f"{value:+.1f}" for value in found.input) + " → " + " ".join(f"{v:+.1f}" for v in found.output)
+
+
+def floor(config: RunConfig, draws: int) -> dict[int, float]:
+    """The headline result on the target's test split of always giving one answer, by draw; empty without data."""
+    if config.target is None or needed(config):
+        return {}
+    seeds = range(config.seed, config.seed + draws)
+    try:
+        digest = data.digest(config.target)
+        return {n: _floor(config.target.model_dump_json(), digest, seed) for n, seed in enumerate(seeds)}
+    except CtxError:
+        return {}
+
+
+@lru_cache(maxsize=256)
+def _floor(target: str, digest: str, seed: int) -> float:
+    choice = ContextChoice.model_validate_json(target)
+    context: Context = data.context(choice)
+    task = RunConfig(target=choice).task()
+    parts = data.splits(choice)
+    learn, _ = data.labelled(parts.train, choice.size, seed)
+    train, test = (np.asarray(task.targets(rows, context.labels)) for rows in (learn, parts.test))
+    return float(task.floor(train, test)[task.metrics[0].name])

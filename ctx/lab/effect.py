@@ -1,0 +1,193 @@
+"""What a setting will do, before training: the formula, what learns, how long it takes, and what has no effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+from ctx import data
+from ctx.config import RunConfig, frozen_blocks
+from ctx.errors import CtxError
+from ctx.i18n import t
+from ctx.lab.names import short
+from ctx.parts import Backbone, Schedule
+from ctx.plan import Phase
+from ctx.records import Run
+from ctx.registry import make, part, registry
+from ctx.study import arms, training_sizes
+
+TOKENS = 30  # in a text of ordinary length
+RATE = 8e10  # multiplications a second that two cores give
+STEP_SECONDS = 0.0015  # a step of which only the head learns
+CORES = 2
+
+
+def schedule_of(config: RunConfig) -> Schedule:
+    """The schedule with its knobs."""
+    made: Schedule = make("schedules", config.schedule)
+    return made
+
+
+def phases(config: RunConfig) -> list[Phase]:
+    """The plan of the run; sizes that aren't known yet count as 1,000 examples."""
+    try:
+        sizes = training_sizes(config)
+    except CtxError:
+        sizes = {key: choice.size or 1000 for key, choice in config.contexts().items()}
+    return schedule_of(config).phases(config, sizes)
+
+
+def formula(config: RunConfig) -> str:
+    """What is minimised, phase by phase, in plain signs: ``L = L_tweets + 0.1 · L_editorials``."""
+    names = {key: short(choice.id) for key, choice in config.contexts().items()}
+    said = []
+    for phase in phases(config):
+        weights = {key: weight(0.0) for key, weight in phase.weights.items()}
+        terms = [f"L({names[key]})" if w == 1 else f"{w:g} · L({names[key]})" for key, w in weights.items()]
+        said.append(" + ".join(terms))
+    return t(" , then ").join(f"L = {each}" for each in said)
+
+
+def lam(config: RunConfig) -> float | None:
+    """λ, where the schedule has one."""
+    value = getattr(schedule_of(config).knobs, "lam", None)
+    return None if value is None else float(value)
+
+
+def balance(config: RunConfig) -> str:
+    """λ in words: its share of each step, and what one target example weighs against a source example."""
+    weight = lam(config)
+    if weight is None or not config.sources or config.target is None:
+        return ""
+    share = t("The target has {share} of each step.", share=f"{weight / (1 + weight):.0%}")
+    try:
+        sizes = training_sizes(config)
+    except CtxError:
+        return share
+    times = weight * sizes["source"] / sizes["target"]
+    amount = f"{times:.2g}" if times < 10 else f"{times:,.0f}"
+    one = short(config.target.id)
+    more = t(
+        "Over the training one example of {target} counts as much as {n} of {source}.",
+        target=one,
+        n=amount,
+        source=short(config.sources[0].id),
+    )
+    return f"{share} {more}"
+
+
+def learning(config: RunConfig) -> str:
+    """What learns: ``4 of 6 frozen: 3.5 M of 22.6 M learn``."""
+    backbone: Backbone = make("backbones", config.backbone)
+    frozen, blocks = frozen_blocks(config)
+    sizes = backbone.parameters()
+    total = millions(sum(sizes))
+    if frozen >= blocks:
+        return t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
+    if frozen == 0:
+        return t("Nothing frozen: all {total} parameters learn.", total=total)
+    learn = millions(sum(sizes[frozen:]))
+    return t(
+        "{k} of {n} frozen: {learn} of {total} parameters learn.", k=frozen - 1, n=blocks - 1, learn=learn, total=total
+    )
+
+
+def millions(count: int) -> str:
+    """A count of parameters in two or three digits."""
+    if count >= 1e5:
+        return f"{count / 1e6:.1f} M" if count < 1e8 else f"{count / 1e6:.0f} M"
+    return f"{count / 1e3:.1f} k" if count >= 1000 else str(count)
+
+
+def run_seconds(config: RunConfig) -> float:
+    """A rough guess of one run's time on two cores, without the frozen layers (they run once a study)."""
+    backbone: Backbone = make("backbones", config.backbone)
+    frozen, _ = frozen_blocks(config)
+    live = sum(backbone.parameters()[max(frozen, 1) :])
+    seconds = 0.3
+    for phase in phases(config):
+        work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
+        seconds += phase.epochs * phase.updates * (STEP_SECONDS * len(phase.weights) + work)
+    return seconds
+
+
+def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
+    """How long a study will take: as long as alike runs took here, else a guess from the work there is.
+
+    ``finished``: runs of the store to learn from.
+    """
+    try:
+        one_draw = list(arms(config).values())
+    except CtxError:
+        one_draw = [config]
+    total = draws * sum(_like(run, finished) or run_seconds(run) for run in one_draw)
+    return total / CORES if draws > 1 else total
+
+
+def _like(config: RunConfig, finished: Sequence[Run]) -> float | None:
+    """The mean time of runs with the same backbone, tuning and schedule, by the steps that they took."""
+    steps = sum(phase.epochs * phase.updates for phase in phases(config))
+    same = [
+        run.final["train_seconds"] / run.final["steps"]
+        for run in finished
+        if run.final and run.final.get("steps") and run.final.get("train_seconds") and _alike(run.settings, config)
+    ]
+    return steps * sorted(same)[len(same) // 2] if same else None
+
+
+def _alike(settings: Mapping[str, object], config: RunConfig) -> bool:
+    parts = config.model_dump(mode="json")
+    schedule = settings.get("schedule")
+    name = schedule.get("name") if isinstance(schedule, dict) else None
+    return (
+        settings.get("backbone") == parts["backbone"]
+        and settings.get("tuning") == parts["tuning"]
+        and name == config.schedule.name
+    )
+
+
+def duration(seconds: float) -> str:
+    """A rough time for a button: ``8 s``, ``40 s``, ``3 min``."""
+    if seconds < 20:
+        return t("{n} s", n=max(1, round(seconds)))
+    if seconds < 100:
+        return t("{n} s", n=ceil(seconds / 10) * 10)
+    if seconds < 5400:
+        return t("{n} min", n=round(seconds / 60))
+    return t("{n} h", n=f"{seconds / 3600:.1f}")
+
+
+def why_off(config: RunConfig, name: str) -> str:
+    """Why a setting has no effect on this study, in a sentence; "" where it has one."""
+    key, _, inner = name.partition(".")
+    uses = schedule_of(config).uses
+    if key == "source" and "source" not in uses:
+        return t("This schedule never trains on a source.")
+    if key in ("balancer", "backbone", "schedule", "tuning") and not inner:
+        return _only_one(config, key)
+    return _off_optim(config, inner or key) if key in ("optim", "keep") else ""
+
+
+def _only_one(config: RunConfig, key: str) -> str:
+    kind = {"balancer": "balancers", "backbone": "backbones", "schedule": "schedules", "tuning": "tunings"}[key]
+    names = [
+        n
+        for n, cls in registry(kind).items()
+        if not getattr(cls, "applications", ()) or set(cls.applications) & set(config.task().applications)
+    ]
+    return t("There is only this one so far.") if len(names) == 1 else ""
+
+
+def _off_optim(config: RunConfig, name: str) -> str:
+    frozen, blocks = frozen_blocks(config)
+    if name == "lr" and frozen >= blocks:
+        return t("All layers are frozen: only the head's rate counts.")
+    target = config.target
+    if name == "class_balanced" and target and not part("contexts", target.id).labels:
+        return t("Numbers have no classes.")
+    if name == "keep":
+        sizes = {key: choice.size or data.SELECT_FROM for key, choice in config.contexts().items()}
+        selected = [phase.select_on for phase in phases(config) if phase.select_on]
+        if all(sizes.get(key, 0) < data.SELECT_FROM for key in selected):
+            return t("Below {n} labels none are set aside to select on: the last weights are kept.", n=data.SELECT_FROM)
+    return ""

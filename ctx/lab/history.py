@@ -1,0 +1,73 @@
+"""What changed between studies: only the settings that differ, in words of one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ctx.config import RunConfig
+from ctx.errors import CtxError
+from ctx.lab.answer import Answer
+from ctx.lab.link import asked
+from ctx.lab.names import short
+from ctx.lab.settings import settings
+from ctx.records import Study
+from ctx.store import Store
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Past:
+    """A study of before: what it was about, what differs from the one before it, and its answer."""
+
+    study: Study
+    about: str
+    differs: str
+    answer: Answer
+
+
+def past(store: Store, limit: int = 8) -> list[Past]:
+    """The latest studies, newest first; those that this version can't read are left out."""
+    found = []
+    for study in store.studies(limit=limit + 1):
+        try:
+            config = asked(study)
+            found.append((study, config, Answer(config, store.study_runs(study.id), study.config.get("guess"))))
+        except CtxError:
+            continue
+    said = []
+    for n, (study, config, answer) in enumerate(found[:limit]):
+        before = found[n + 1][1] if n + 1 < len(found) else None
+        said.append(Past(study, about(config), changes(before, config) if before else "", answer))
+    return said
+
+
+def about(config: RunConfig) -> str:
+    """A study in a few words: ``tweets → editorials, 20 labels``."""
+    source = short(config.sources[0].id) if config.sources else ABSENT
+    target = short(config.target.id) if config.target else ABSENT
+    size = config.target.size if config.target else None
+    return f"{source} → {target}" + (f", {size} labels" if size else "")
+
+
+def changes(old: RunConfig, new: RunConfig) -> str:
+    """The settings that differ: ``schedule.lam .1 → 5``; "" where none does."""
+    before = {one.name: one.value for one in settings(old)}
+    after = {one.name: one.value for one in settings(new)}
+    names = [name for name in {**after, **before} if before.get(name, ABSENT) != after.get(name, ABSENT)]
+    return ", ".join(f"{label(n)} {_said(before.get(n, ABSENT))} → {_said(after.get(n, ABSENT))}" for n in names)
+
+
+def label(name: str) -> str:
+    """A setting's name as it is written: ``λ``, ``target.size``."""
+    return {"schedule.lam": "λ", "target.size": "labels", "tuning.layers": "frozen layers"}.get(name, name)
+
+
+def _said(value: object) -> str:
+    if value is None:
+        return "all"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return short(value) if isinstance(value, str) and "/" in value else str(value)

@@ -1,0 +1,185 @@
+"""What the Lab shows, as an address: ``?study=…`` and the settings that differ from it. Nonsense gets a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ctx import folders
+from ctx.config import RunConfig, check
+from ctx.errors import BadInput, CtxError
+from ctx.i18n import t
+from ctx.lab import data
+from ctx.lab.settings import LISTS, PARTS, Setting, change, setting, settings
+from ctx.records import Study
+from ctx.store import Store
+from ctx.study import default_draws
+
+FIRST = ("source", "target", *PARTS)  # settings that decide which others there are
+OWN = ("app", "study", "draws")  # what an address holds beside settings
+MOST_DRAWS = 50
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown: an application, a study or None, the settings as they stand, and what could not be read."""
+
+    application: str
+    study: Study | None
+    base: RunConfig
+    config: RunConfig
+    draws: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the settings are other than those of the study shown."""
+        return self.study is not None and (self.config != self.base or self.draws != asked_draws(self.study))
+
+
+def view(address: Mapping[str, str], store: Store, fallback: bool = False) -> View:
+    """Read an address. ``fallback``: open with the sample contexts where the address says nothing else."""
+    notes: list[str] = []
+    study = None
+    if "study" in address:
+        try:
+            study = store.study(address["study"])
+            asked(study)
+        except CtxError as error:
+            study = None
+            notes.append(str(error))
+    application = _application(address, study, notes)
+    base = asked(study) if study else data.default(application)
+    names = [name for name in address if name not in OWN]
+    if fallback and study is None and not names and application == "sentiment":
+        return View(application, None, base, data.sample(), default_draws(data.sample()), tuple(notes))
+    config = _settled(base, {name: address[name] for name in names}, notes)
+    draws = asked_draws(study) if study else default_draws(config)
+    if "draws" in address:
+        draws = _draws(address["draws"], draws, notes)
+    return View(application, study, base, config, draws, tuple(notes))
+
+
+def address(view: View, config: RunConfig, draws: int | None = None) -> dict[str, str]:
+    """The address of a view with these settings; ``draws`` None is what suits them."""
+    found = {} if view.application == "sentiment" or view.study else {"app": view.application}
+    if view.study:
+        found["study"] = view.study.id
+    usual = asked_draws(view.study) if view.study else default_draws(config)
+    if draws is not None and draws != usual:
+        found["draws"] = str(draws)
+    return found | parameters(config, view.base)
+
+
+def parameters(config: RunConfig, base: RunConfig) -> dict[str, str]:
+    """The settings in which a configuration differs from another, as text."""
+    found: dict[str, str] = {}
+    wanted = {one.name: one.value for one in settings(config)}
+    for name in FIRST:
+        if name in wanted and wanted[name] != _values(base).get(name):
+            base = change(base, name, wanted[name])
+            found[name] = to_text(wanted[name])
+    for name, value in wanted.items():
+        if name not in FIRST and value != _values(base).get(name):
+            base = change(base, name, value)
+            found[name] = to_text(value)
+    for name, value in _values(base).items():  # penalties that are off here
+        if name.split(".")[0] in LISTS and value is True and not wanted.get(name):
+            found[name] = to_text(False)
+    return found
+
+
+def _values(config: RunConfig) -> dict[str, Any]:
+    return {one.name: one.value for one in settings(config)}
+
+
+def to_text(value: Any) -> str:
+    """A setting's value as an address carries it."""
+    if value is None:
+        return "auto"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def from_text(one: Setting, text: str) -> Any:
+    """The value that a text means for a setting; raises BadInput with what would do."""
+    if one.optional and text in ("auto", "all", ""):
+        return None
+    if one.kind == "switch" and text in ("on", "off"):
+        return text == "on"
+    if one.kind in ("whole", "number"):
+        try:
+            return int(text) if one.kind == "whole" else float(text)
+        except ValueError:
+            raise BadInput(t("it should be a number")) from None
+    for option in one.options:
+        if str(option) == text:
+            return option
+    if one.kind == "text":
+        return text
+    known = ", ".join(["on", "off"] if one.kind == "switch" else [str(option) for option in one.options])
+    raise BadInput(t("it should be one of: {known}", known=known))
+
+
+def _settled(config: RunConfig, wanted: Mapping[str, str], notes: list[str]) -> RunConfig:
+    order = [name for name in FIRST if name in wanted]
+    order += sorted(name for name in wanted if name not in FIRST)
+    for name in order:
+        try:
+            changed = change(config, name, from_text(setting(config, name), wanted[name]))
+            if name == "backbone.path":
+                folders.check_allowed(wanted[name])
+            config = check(changed) if name not in FIRST else changed
+        except CtxError as error:
+            notes.append(_unread(name, wanted[name], str(error)))
+    try:
+        return check(config)
+    except CtxError as error:
+        notes.append(t("The settings in the address don't go together. {error}", error=str(error)))
+        return data.default(config.task().applications[0])
+
+
+def _unread(name: str, text: str, why: str) -> str:
+    why = why.rstrip(".")
+    return t("“{name}={text}” in the address is left out: {why}.", name=name, text=text[:40], why=why)
+
+
+def _application(address: Mapping[str, str], study: Study | None, notes: list[str]) -> str:
+    if study is not None:
+        return str(asked(study).task().applications[0])
+    wanted = address.get("app") or next(
+        (address[key].partition("/")[0] for key in ("target", "source") if key in address), data.APPLICATIONS[0]
+    )
+    if wanted in data.APPLICATIONS:
+        return wanted
+    if "app" in address:
+        known = ", ".join(data.APPLICATIONS)
+        notes.append(_unread("app", wanted, t("it should be one of: {known}", known=known)))
+    return data.APPLICATIONS[0]
+
+
+def _draws(text: str, usual: int, notes: list[str]) -> int:
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_DRAWS:
+        return int(text)
+    notes.append(_unread("draws", text, t("it should be a number from 1 to {most}", most=MOST_DRAWS)))
+    return usual
+
+
+def spec(config: RunConfig, draws: int, guess: str | None) -> dict[str, Any]:
+    """What a study keeps of what was asked."""
+    return {"chosen": config.model_dump(mode="json"), "draws": draws, "guess": guess}
+
+
+def asked(study: Study) -> RunConfig:
+    """The setting that a study is about; raises BadInput where this version can't read it."""
+    try:
+        return check(RunConfig.model_validate(study.config["chosen"]))
+    except (KeyError, ValueError):
+        raise BadInput(t("Study {id} was stored by another version of ctx: start a new one.", id=study.id)) from None
+
+
+def asked_draws(study: Study) -> int:
+    """How many draws a study was asked for."""
+    return int(study.config.get("draws") or 1)

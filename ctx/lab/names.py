@@ -1,0 +1,17 @@
+"""What contexts are called in a sentence."""
+
+from __future__ import annotations
+
+from ctx.registry import registry
+
+
+def title(context_id: str) -> str:
+    """A context's title, or its id where it is no longer there."""
+    cls = registry("contexts").get(context_id)
+    return cls.title if cls is not None else context_id
+
+
+def short(context_id: str) -> str:
+    """The title as a word in a sentence: ``tweets``; names keep their capitals inside."""
+    found = title(context_id)
+    return found[:1].lower() + found[1:]

@@ -1,0 +1,206 @@
+"""Every setting of a run as data, made from the knobs that parts declare: forms, addresses and differences read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from ctx import data, folders
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.errors import BadInput, CtxError
+from ctx.i18n import t
+from ctx.lab.effect import why_off
+from ctx.parts import Choice, Part
+from ctx.registry import part, registry
+
+PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
+LISTS = {"penalty": "penalties", "augment": "augment"}
+Kind = Literal["choice", "switch", "whole", "number", "text"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. ``off`` says why it has no effect here, "" where it has; ``optional`` ones may be None."""
+
+    name: str
+    group: str
+    kind: Kind
+    value: Any
+    default: Any
+    help: str = ""
+    options: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    optional: bool = False
+    off: str = ""
+
+
+def settings(config: RunConfig) -> list[Setting]:
+    """All settings that this configuration has, in the order of a form."""
+    found = [*_contexts(config), *_parts(config), *_lists(config)]
+    found += _fields("optim", "optim", Optim, config.optim)
+    keeps = get_args(RunConfig.model_fields["keep"].annotation)
+    found.append(Setting("keep", "optim", "choice", config.keep, "auto", t("Which weights a phase ends with."), keeps))
+    found.append(Setting("seed", "optim", "whole", config.seed, 0, t("The first draw's seed."), low=0, high=2**31 - 1))
+    return [
+        Setting(**(vars(setting) | {"off": reason})) if (reason := why_off(config, setting.name)) else setting
+        for setting in found
+    ]
+
+
+def setting(config: RunConfig, name: str) -> Setting:
+    """The setting of this name; raises BadInput where this configuration has none."""
+    for one in settings(config):
+        if one.name == name:
+            return one
+    raise BadInput(t("There is no setting “{name}” here: it belongs to another choice of parts.", name=name))
+
+
+def change(config: RunConfig, name: str, value: Any) -> RunConfig:
+    """The configuration with one setting changed; raises BadInput with a sentence."""
+    key, _, inner = name.partition(".")
+    dump = config.model_dump()
+    if key in ("source", "target"):
+        _change_context(dump, config, key, inner, value)
+    elif key in PARTS:
+        dump[key] = {"name": value} if not inner else _with(dump[key], inner, value)
+    elif key in LISTS:
+        dump[LISTS[key]] = _change_list(dump[LISTS[key]], inner, value)
+    elif key == "optim":
+        dump["optim"][inner] = value
+    elif key in ("keep", "seed"):
+        dump[key] = value
+    else:
+        raise BadInput(t("There is no setting “{name}”.", name=name))
+    if name == "backbone" and value == "folder" and folders.allowed():
+        dump["backbone"]["knobs"] = {"path": str(folders.allowed()[0])}
+    try:
+        return RunConfig.model_validate(dump)
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = first["msg"][:1].lower() + first["msg"][1:]
+        raise BadInput(t("{name} is {value}: {reason}.", name=name, value=repr(value), reason=reason)) from None
+
+
+def _with(choice: dict[str, Any], knob: str, value: Any) -> dict[str, Any]:
+    return {"name": choice["name"], "knobs": choice["knobs"] | {knob: value}}
+
+
+def _change_context(dump: dict[str, Any], config: RunConfig, key: str, inner: str, value: Any) -> None:
+    old = config.contexts().get(key)
+    fresh = {"id": value, "size": old.size if old else None, "knobs": {}}
+    changed = fresh if not inner else old.model_dump() if old else fresh
+    if inner in ("size", "weight"):
+        changed[inner] = value
+    elif inner:
+        changed["knobs"] = changed["knobs"] | {inner: value}
+    if key == "target":
+        dump["target"] = changed
+    else:
+        dump["sources"] = [changed, *dump["sources"][1:]]
+
+
+def _change_list(chosen: list[dict[str, Any]], inner: str, value: Any) -> list[dict[str, Any]]:
+    name, _, knob = inner.partition(".")
+    if not knob:
+        rest = [choice for choice in chosen if choice["name"] != name]
+        return [*rest, {"name": name}] if value else rest
+    return [_with(choice, knob, value) if choice["name"] == name else choice for choice in chosen]
+
+
+def _contexts(config: RunConfig) -> Iterator[Setting]:
+    application = config.task().applications
+    names = tuple(name for name, cls in registry("contexts").items() if cls.application in application)
+    choices: dict[str, ContextChoice | None] = {"source": next(iter(config.sources), None), "target": config.target}
+    for key, choice in choices.items():
+        if choice is None:
+            continue
+        yield Setting(key, key, "choice", choice.id, None, t("The context."), names)
+        sizes = _sizes(choice)
+        text = t("Labels of it that a run may use; empty: all.")
+        yield Setting(f"{key}.size", key, "whole", choice.size, None, text, (), 1, sizes.get("train"), optional=True)
+        yield from _fields(key, key, part("contexts", choice.id).Knobs, choice.knobs)
+    if len(config.sources) > 1:
+        yield from _fields("source", "source", SourceChoice, config.sources[0], only=("weight",))
+
+
+def _sizes(choice: ContextChoice) -> dict[str, int]:
+    try:
+        return data.sizes(choice)
+    except CtxError:
+        return {}
+
+
+def _parts(config: RunConfig) -> Iterator[Setting]:
+    application = config.task().applications
+    for key, kind in PARTS.items():
+        choice: Choice = getattr(config, key)
+        names = tuple(name for name, cls in registry(kind).items() if _fits(cls, application))
+        default = RunConfig.model_fields[key].default.name
+        cls = part(kind, choice.name)
+        yield Setting(key, key, "choice", choice.name, default, cls.summary(), names)
+        yield from _fields(key, key, cls.Knobs, choice.knobs)
+
+
+def _fits(cls: type[Part], application: tuple[str, ...]) -> bool:
+    serves: tuple[str, ...] = getattr(cls, "applications", ())
+    if cls.kind == "backbones" and "path" in cls.Knobs.model_fields and not folders.allowed():
+        return False
+    return not serves or bool(set(serves) & set(application))
+
+
+def _lists(config: RunConfig) -> Iterator[Setting]:
+    for key, kind in LISTS.items():
+        chosen = {choice.name: choice for choice in getattr(config, kind)}
+        for name, cls in registry(kind).items():
+            yield Setting(f"{key}.{name}", key, "switch", name in chosen, False, cls.summary())
+            if name in chosen:
+                yield from _fields(f"{key}.{name}", key, cls.Knobs, chosen[name].knobs)
+
+
+def _fields(
+    prefix: str, group: str, model: type[BaseModel], values: Any, only: tuple[str, ...] = ()
+) -> Iterator[Setting]:
+    """The fields of a pydantic model as settings. ``values``: a mapping of those that are set, or an instance."""
+    for name, field in model.model_fields.items():
+        if only and name not in only:
+            continue
+        value = values.get(name, field.default) if isinstance(values, dict) else getattr(values, name)
+        yield _field(f"{prefix}.{name}", group, field, value)
+
+
+def _field(name: str, group: str, field: FieldInfo, value: Any) -> Setting:
+    types = get_args(field.annotation) or (field.annotation,)
+    options: tuple[Any, ...] = ()
+    kind: Kind = "text"
+    if bool in types:
+        kind = "switch"
+    elif float in types:
+        kind = "number"
+    elif int in types:
+        kind = "whole"
+    elif str not in types:
+        kind, options = "choice", types
+    elif name == "backbone.path":
+        kind, options = "choice", tuple(str(folder) for folder in folders.allowed())
+    low: Any = next((m.ge if isinstance(m, Ge) else m.gt for m in field.metadata if isinstance(m, Ge | Gt)), None)
+    high: Any = next((m.le if isinstance(m, Le) else m.lt for m in field.metadata if isinstance(m, Le | Lt)), None)
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    bounds: dict[str, Any] = {"low": low, "high": high, "log": bool(extra.get("log"))}
+    return Setting(
+        name,
+        group,
+        kind,
+        value,
+        field.default,
+        field.description or "",
+        options,
+        optional=type(None) in types,
+        **bounds,
+    )

@@ -1,0 +1,59 @@
+"""The Lab, part by part, from the top of the page."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from ctx.lab.answer import Answer
+from ctx.lab.link import View
+from ctx.ui import lab_answer, lab_setup, page
+
+FRESH_SECONDS, FAST, SLOW = 6.0, 0.4, 1.0  # how often a study that runs is looked at: often while it is young
+
+
+def setup(view: View) -> None:
+    """The question, the examples, the guess and the button."""
+    page.style()
+    lab_setup.show(view)
+
+
+def data_state(view: View) -> None:
+    """What is being fetched, or which data stands in."""
+
+
+def result(view: View) -> None:
+    """The answer and what belongs to it: in a fragment that looks again by itself while runs are at work."""
+    study = view.study
+    if study is None:
+        lab_answer.empty(view)
+        return
+    if _answer(view).over:
+        _draw(view)
+        return
+    fast = time.time() - study.created < FRESH_SECONDS
+
+    def follow() -> None:
+        _draw(view)
+        if _answer(view).over or (fast and time.time() - study.created >= FRESH_SECONDS):
+            st.rerun()
+
+    st.fragment(follow, run_every=FAST if fast else SLOW)()
+
+
+def _answer(view: View) -> Answer:
+    assert view.study is not None
+    rows = page.store().study_runs(view.study.id)
+    return Answer(view.base, rows, view.study.config.get("guess"))
+
+
+def _draw(view: View) -> None:
+    found = _answer(view)
+    left, _ = st.columns([3, 2], gap="large")
+    with left:
+        lab_answer.show(view, found)
+
+
+def more(view: View) -> None:
+    """Try next, all settings, last runs."""

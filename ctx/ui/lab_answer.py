@@ -1,0 +1,127 @@
+"""The answer: rows of dots as draws finish, the verdict in one sentence, what the labels added, the price."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from ctx import charts
+from ctx.dispatch import ensure
+from ctx.i18n import t
+from ctx.lab import answer as words
+from ctx.lab import data, effect
+from ctx.lab.answer import Answer
+from ctx.lab.history import changes
+from ctx.lab.link import View, asked_draws
+from ctx.lab.names import short
+from ctx.records import WAITING
+from ctx.ui import page, state
+
+
+def empty(view: View) -> None:
+    """Before training: the floor is known already, the rest waits."""
+    config, draws = view.config, view.draws
+    shown = Answer(config, [])
+    floor = data.floor(config, draws)
+    st.subheader(t("Answer"))
+    if not floor:
+        return
+    values, rows = shown.frame(floor)
+    named = shown.label("target-only"), shown.label("source-only"), t("both")
+    colours = (charts.TARGET, charts.SOURCE, charts.BOTH)
+    rows += list(zip(named, colours, strict=True))
+    _dots(shown, values, rows, floor)
+    st.caption(t("Always giving one answer scores this much. Guess, then train: the other rows fill in."))
+
+
+def show(view: View, found: Answer) -> None:
+    """The study's answer as far as it has come."""
+    target = short(found.config.target.id) if found.config.target else ""
+    st.subheader(t("Answer on {target} it never saw, {n} draws", target=target, n=found.draws))
+    _progress(found)
+    floor = data.floor(found.config, found.draws)
+    values, rows = found.frame(floor)
+    _dots(found, values, rows, floor)
+    _verdict(found)
+    _notes(view, found)
+
+
+def _dots(found: Answer, values: object, rows: list[tuple[str, str]], floor: dict[int, float]) -> None:
+    mean = sum(floor.values()) / len(floor) if floor else None
+    axis = t("{metric} on the target's test set", metric=found.metric.label)
+    figure = charts.dots(values, rows, axis, mean)  # type: ignore[arg-type]
+    page.plot(figure, "dots", words.headline(found))
+
+
+def _progress(found: Answer) -> None:
+    """How far it is, what it waits for, how long it will take; Stop. Nothing once all has ended."""
+    runs = {run.id: run for _, _, run in found.rows}
+    waiting = [run for run in runs.values() if run.state in WAITING]
+    if not waiting:
+        return
+    done = sum(1.0 if run.state not in WAITING else run.step / run.steps if run.steps else 0.0 for run in runs.values())
+    share = done / len(runs)
+    with st.container(horizontal=True, vertical_alignment="center", key="progress"):
+        st.progress(min(share, 1.0), text=_so_far(found, share, len(waiting)))
+        st.button(t("Stop"), key="stop", on_click=_stop, args=([run.id for run in waiting],), icon=":material/stop:")
+
+
+def _so_far(found: Answer, share: float, waiting: int) -> str:
+    started = [run.started for _, _, run in found.rows if run.started]
+    running = any(run.state == "running" for _, _, run in found.rows)
+    if not running and share == 0:
+        ahead = page.store().position({run.id for _, _, run in found.rows})
+        if ahead:
+            return t("Waiting: {n} runs ahead. You may close this page.", n=ahead)
+        return t("Starting. You may close this page: the work goes on.")
+    left = effect.study_seconds(found.config, found.draws) * (1 - share)
+    if share > 0.05 and started:
+        left = (time.time() - min(started)) * (1 - share) / share
+    return t("{n} runs to go, about {time}", n=waiting, time=effect.duration(left))
+
+
+def _stop(ids: list[str]) -> None:
+    page.store().request_stop(ids)
+
+
+def _verdict(found: Answer) -> None:
+    text = words.headline(found)
+    icons = {
+        "helped": ":green[:material/trending_up:]",
+        "hurt": ":red[:material/trending_down:]",
+        "can't tell": ":gray[:material/question_mark:]",
+    }
+    icon = icons[found.verdict.answer] if found.verdict and found.verdict.difference.draws > 1 else ""
+    st.markdown(f"#### {icon} {page.literal(text)}")
+    more = [words.labels_added(found), words.against_guess(found)]
+    for text in filter(None, more):
+        st.markdown(page.literal(text))
+    st.caption(" · ".join(page.literal(part) for part in (words.price(found), words.labels_used(found)) if part))
+
+
+def _notes(view: View, found: Answer) -> None:
+    for error in found.failures():
+        st.error(page.literal(t("A run failed. {error}", error=error)))
+    stopped = [run.id for _, _, run in found.rows if run.state in ("stopped", "failed")]
+    if stopped and found.over:
+        st.button(
+            t("Go on with {n} stopped runs", n=len(set(stopped))), on_click=_resume, args=(set(stopped),), key="resume"
+        )
+    if view.study is not None:
+        before = {run.id for _, _, run in found.rows if run.ended and run.ended < view.study.created}
+        every = {run.id for _, _, run in found.rows}
+        if before:
+            st.caption(t("Found in the store: {n} of {all} runs were trained before.", n=len(before), all=len(every)))
+    if view.changed and view.study is not None:
+        differs = changes(view.base, view.config) or t("draws {a} → {b}", a=asked_draws(view.study), b=view.draws)
+        st.info(page.literal(t("You changed {what}. This is the answer from before: press Train.", what=differs)))
+
+
+def _resume(ids: set[str]) -> None:
+    def act() -> None:
+        for run_id in ids:
+            page.store().resume(run_id)
+        ensure(page.store().url)
+
+    state.attempt(act)
