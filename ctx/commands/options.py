@@ -50,7 +50,7 @@ def _options() -> Iterator[tuple[str, inspect.Parameter]]:
         yield _option(dashed(name), _switch(field), _help(field), TRAINING, _type(field))
     yield _option("keep", one, "Which weights are kept: auto, best or last.", TRAINING, "NAME")
     yield _option("seed", one, "The draw: picks the subset, the start and the order.", TRAINING, "N")
-    for option, flag in knob_flags().items():
+    for option, flag in sorted(knob_flags().items(), key=lambda item: not item[1].short):
         yield _knob_option(option, flag)
 
 

@@ -87,8 +87,8 @@ def headline(settings: dict[str, Any]) -> str:
 def ended(run: Run, json: bool) -> int:
     """Print a run that has ended; the exit code."""
     emit(document(run), lines(run), json)
-    if run.state != "done" and json:
-        note(run.error or f"Run {run.id} was stopped.")
+    if run.error and json:
+        note(run.error)
     if run.state == "stopped":
         note(f"Stopped at update {run.step}, its checkpoint is kept: `ctx resume {run.id}` goes on.")
     return 0 if run.state == "done" else 1

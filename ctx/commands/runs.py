@@ -55,7 +55,7 @@ def _list(runs: list[Run], narrowed: bool) -> list[str]:
         tested = {key: values for key, values in ((run.final or {}).get("metrics") or {}).items() if values}
         score = (tested.get("target") or {}).get(results.headline(run.settings)) if tested else None
         rows.append([run.id, when(run.created), run.state, score, run.name, results.describe(run.settings)])
-    return table(("run", "begun", "state", "target", "name", "what"), rows)
+    return table(("run", "begun", "state", "on target", "name", "what"), rows)
 
 
 def show(
