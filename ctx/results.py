@@ -12,6 +12,7 @@ from ctx.compare import Arm, roles
 from ctx.errors import UnknownName
 from ctx.parts import Metric
 from ctx.registry import part, task_of
+from ctx.tasks.classification import per_class
 from ctx.verdict import Difference, difference
 
 
@@ -118,3 +119,11 @@ def as_table(found: Sequence[Result]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def per_class_rows(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> list[dict[str, object]]:
+    """Precision, recall, F1 and support of each class from confusion counts (row the true label)."""
+    import numpy as np
+
+    rows = per_class(np.asarray(counts))
+    return [{"class": label, **row, "support": int(row["support"])} for label, row in zip(labels, rows, strict=True)]
