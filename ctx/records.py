@@ -46,6 +46,7 @@ class Run:
     steps: int | None
     checkpoint: str | None
     checkpoint_step: int | None
+    lease_owner: str | None
     created: float
     started: float | None
     ended: float | None

@@ -88,7 +88,7 @@ def _prepare(recorder: Recorder) -> Any:
 
     run, store = recorder.run, recorder.store
     torch.set_num_threads(run.threads or 1)
-    store.note_run(run, manifest=manifest() | {"threads": run.threads or 1})
+    store.note_run(run, manifest=manifest() | {"threads": run.threads or 1, "worker": run.lease_owner})
     if run.attempt > 1:
         checkpoint.sweep(run.id, keep=run.checkpoint)
     if run.checkpoint is None:
