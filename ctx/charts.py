@@ -6,7 +6,7 @@ figures with Streamlit's theme, which turns fonts, axes and background dark or l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -19,7 +19,9 @@ MORE = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")  # further lines, in this or
 COLOURS = {"source": SOURCE, "target": TARGET, "reference": REFERENCE, "both": BOTH}
 THIN, BOLD = 1.0, 2.5
 CONFIG = {"displayModeBar": False, "scrollZoom": False}  # what every page passes to st.plotly_chart
-ROW_HEIGHT = 54  # pixels of a row of dots
+ROW_HEIGHT = 58  # pixels of a row of dots
+TICKS = {"size": 13}
+SPREAD_FROM = 3  # draws from which an interval says anything
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def dots(
     floor: float | None = None,
     revision: str = "dots",
 ) -> go.Figure:
-    """A row of dots an arm: each draw a dot, their mean filled, its 95 % interval a line.
+    """A row of dots an arm: each draw a small dot, their mean a large one, its 95 % interval a line (from 3 draws on).
 
     ``values``: columns row, draw, value. ``rows``: (label, colour) from the top; labels are what the column row holds.
     ``axis``: the metric's name for the x axis. ``floor``: a dotted line through all rows.
@@ -85,8 +87,8 @@ def dots(
     if floor is not None:
         found.add_vline(x=floor, line={"color": REFERENCE, "width": 1, "dash": "dot"})
     ticks = {"tickvals": list(range(len(rows))), "ticktext": [literal(label) for label, _ in rows]}
-    found.update_yaxes(range=[len(rows) - 0.5, -0.6], showgrid=False, fixedrange=True, **ticks)
-    found.update_xaxes(title_text=literal(axis), fixedrange=True, range=_room(values, floor))
+    found.update_yaxes(range=[len(rows) - 0.4, -0.7], showgrid=False, fixedrange=True, tickfont=TICKS, **ticks)
+    found.update_xaxes(title_text=literal(axis), fixedrange=True, range=_room(values, floor), tickfont=TICKS)
     return found.update_layout(showlegend=False)
 
 
@@ -101,7 +103,7 @@ def _room(values: pd.DataFrame, floor: float | None) -> list[float] | None:
 
 
 def _row_of_dots(found: go.Figure, own: pd.DataFrame, place: int, label: str, colour: str) -> None:
-    scatter = [place + 0.13 * ((n * 2) % 5 - 2) / 2 for n in range(len(own))]
+    scatter = [place + 0.24 + 0.05 * ((n * 2) % 5 - 2) / 2 for n in range(len(own))]
     mean = float(own["value"].mean())
     low, high = interval(own["value"].tolist())
     found.add_scatter(
@@ -112,7 +114,7 @@ def _row_of_dots(found: go.Figure, own: pd.DataFrame, place: int, label: str, co
         customdata=own["draw"] + 1,
         hovertemplate=f"{literal(label)}<br>draw %{{customdata}}: %{{x:.3f}}<extra></extra>",
     )
-    if low is not None and high is not None:
+    if low is not None and high is not None and len(own) >= SPREAD_FROM:
         found.add_scatter(
             x=[low, high], y=[place, place], mode="lines", line={"color": colour, "width": 3}, hoverinfo="skip"
         )
@@ -133,37 +135,35 @@ def curves(
     lines: pd.DataFrame,
     axis: tuple[str, str],
     marks: Sequence[Mark] = (),
-    names: Mapping[str, str] | None = None,
     revision: str = "curves",
-    height: int = 280,
+    height: int = 300,
 ) -> go.Figure:
-    """Curves over training, one line for every (line, part, run).
+    """Curves over training, one for every (line, run).
 
-    ``lines``: columns x, y, line, part ("train" thin and faint, "validation" bold), run, colour. ``names``: what the
-    legend says for a line. ``axis``: titles of x and y, with units. A missing y is a gap.
+    ``lines``: columns x, y, line (what the legend says), bold, run, colour, dash ("solid", "dot"). ``axis``: titles of
+    x and y, with units. A missing y is a gap.
     """
     found = figure(height, revision)
     shown: set[str] = set()
-    for (line, part, run), own in lines.groupby(["line", "part", "run"], sort=False):
-        bold = part == "validation"
-        name = (names or {}).get(str(line), str(line))
+    for (line, run), own in lines.groupby(["line", "run"], sort=False):
+        first = own.iloc[0]
         found.add_scatter(
             x=own["x"],
             y=own["y"],
-            mode="lines+markers" if bold and len(own) < 3 else "lines",
-            line={"color": own["colour"].iloc[0], "width": BOLD if bold else THIN},
-            opacity=1.0 if bold else 0.45,
+            mode="lines+markers" if first["bold"] and len(own) < 3 else "lines",
+            line={"color": first["colour"], "width": BOLD if first["bold"] else THIN, "dash": first["dash"]},
+            opacity=1.0 if first["bold"] else 0.5,
             connectgaps=False,
-            name=literal(f"{name} · {part}"),
-            legendgroup=f"{line}{part}",
-            showlegend=f"{line}{part}" not in shown,
-            hovertemplate=f"{literal(name)}, {part}<br>%{{x}}: %{{y:.3g}}<extra>{literal(str(run))}</extra>",
+            name=literal(str(line)),
+            legendgroup=str(line),
+            showlegend=line not in shown,
+            hovertemplate=f"{literal(str(line))}<br>%{{x}}: %{{y:.3g}}<extra></extra>",
         )
-        shown.add(f"{line}{part}")
+        shown.add(str(line))
     for mark in marks:
         found.add_vline(x=mark.x, line={"color": REFERENCE, "width": 1, "dash": "dash"})
         found.add_annotation(
             x=mark.x, y=1, yref="paper", text=literal(mark.text), showarrow=False, xanchor="left", font={"size": 11}
         )
-    found.update_xaxes(title_text=literal(axis[0]), rangemode="tozero", fixedrange=True)
-    return found.update_yaxes(title_text=literal(axis[1]), fixedrange=True)
+    found.update_xaxes(title_text=literal(axis[0]), rangemode="tozero", fixedrange=True, tickfont=TICKS)
+    return found.update_yaxes(title_text=literal(axis[1]), fixedrange=True, tickfont=TICKS)

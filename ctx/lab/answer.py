@@ -122,6 +122,14 @@ def headline(answer: Answer) -> str:
             metric=answer.metric.label,
             alone=answer.label("target-only"),
         )
+    if not answer.over:
+        return t(
+            "So far, after {n} of {draws} draws: {by} {metric}.",
+            n=found.draws,
+            draws=answer.draws,
+            by=signed(found.mean),
+            metric=answer.metric.label,
+        )
     spread = t(
         "{by} {metric}, 95 % interval {low} to {high}",
         by=signed(found.mean),
@@ -131,18 +139,16 @@ def headline(answer: Answer) -> str:
     )
     better, worse = _sides(found, answer.metric)
     if verdict.answer == "helped":
-        text = t("Helped in {n} of {draws} draws ({spread}).", n=better, draws=found.draws, spread=spread)
+        return t("Helped in {n} of {draws} draws ({spread}).", n=better, draws=found.draws, spread=spread)
     elif verdict.answer == "hurt":
-        text = t("Hurt in {n} of {draws} draws ({spread}).", n=worse, draws=found.draws, spread=spread)
-    else:
-        text = t(
-            "Can't tell: better in {n}, worse in {worse} of {draws} draws ({spread}).",
-            n=better,
-            worse=worse,
-            draws=found.draws,
-            spread=spread,
-        )
-    return text if answer.over else t("So far: {text}", text=text)
+        return t("Hurt in {n} of {draws} draws ({spread}).", n=worse, draws=found.draws, spread=spread)
+    return t(
+        "Can't tell: better in {n}, worse in {worse} of {draws} draws ({spread}).",
+        n=better,
+        worse=worse,
+        draws=found.draws,
+        spread=spread,
+    )
 
 
 def _sides(found: Difference, metric: Metric) -> tuple[int, int]:

@@ -18,11 +18,14 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Past:
-    """A study of before: what it was about, what differs from the one before it, and its answer."""
+    """A study of before: what it was about, what differs from the one before it, and its answer.
+
+    ``differs`` is "" where nothing does, None for the oldest of all.
+    """
 
     study: Study
     about: str
-    differs: str
+    differs: str | None
     answer: Answer
 
 
@@ -38,7 +41,7 @@ def past(store: Store, limit: int = 8) -> list[Past]:
     said = []
     for n, (study, config, answer) in enumerate(found[:limit]):
         before = found[n + 1][1] if n + 1 < len(found) else None
-        said.append(Past(study, about(config), changes(before, config) if before else "", answer))
+        said.append(Past(study, about(config), changes(before, config) if before else None, answer))
     return said
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ctx.lab.answer import Answer
 from ctx.lab.link import View
-from ctx.ui import lab_answer, lab_setup, page
+from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page
 
 FRESH_SECONDS, FAST, SLOW = 6.0, 0.4, 1.0  # how often a study that runs is looked at: often while it is young
 
@@ -21,6 +21,7 @@ def setup(view: View) -> None:
 
 def data_state(view: View) -> None:
     """What is being fetched, or which data stands in."""
+    lab_data.show(view)
 
 
 def result(view: View) -> None:
@@ -50,10 +51,14 @@ def _answer(view: View) -> Answer:
 
 def _draw(view: View) -> None:
     found = _answer(view)
-    left, _ = st.columns([3, 2], gap="large")
+    left, right = st.columns([3, 2], gap="large")
     with left:
         lab_answer.show(view, found)
+    with right:
+        lab_sentences.show(found)
+    lab_curves.show(found)
 
 
 def more(view: View) -> None:
     """Try next, all settings, last runs."""
+    lab_next.show(view)

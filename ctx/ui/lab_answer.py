@@ -92,7 +92,7 @@ def _verdict(found: Answer) -> None:
         "hurt": ":red[:material/trending_down:]",
         "can't tell": ":gray[:material/question_mark:]",
     }
-    icon = icons[found.verdict.answer] if found.verdict and found.verdict.difference.draws > 1 else ""
+    icon = icons[found.verdict.answer] if found.over and found.verdict and found.verdict.difference.draws > 1 else ""
     st.markdown(f"#### {icon} {page.literal(text)}")
     more = [words.labels_added(found), words.against_guess(found)]
     for text in filter(None, more):

@@ -1,0 +1,149 @@
+"""Controls made from settings: one widget for each, off with a sentence where it has no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ctx.i18n import t
+from ctx.lab import effect
+from ctx.lab.history import label
+from ctx.lab.link import MOST_DRAWS, View
+from ctx.lab.names import title
+from ctx.lab.settings import Setting, settings
+from ctx.registry import part
+from ctx.ui import page, state
+
+LAMBDAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+KINDS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
+
+
+def weigh(view: View) -> None:
+    """λ on a logarithmic scale, and what it means."""
+    if effect.lam(view.config) is None:
+        st.caption(t("λ weighs two losses in one step. With this schedule there is one loss at a time."))
+        st.button(t("Train on both at once"), on_click=_joint, key="joint")
+        return
+    value = float(effect.lam(view.config) or 0.0)
+    options = sorted({*LAMBDAS, value})
+    st.select_slider(
+        t("λ, the weight of the target's loss"),
+        options,
+        format_func=lambda number: f"{number:g}",
+        **state.widget("schedule.lam", value),
+    )
+    st.caption(page.literal(effect.balance(view.config)))
+
+
+def _joint() -> None:
+    st.session_state["set schedule"] = "joint"
+    state.change_setting("schedule", "set schedule")
+
+
+def freeze(view: View) -> None:
+    """The stack of layers: how many of the lowest stay frozen, and what learns then."""
+    frozen, blocks = effect.frozen_blocks(view.config)
+    layers = blocks - 1
+    options = [-1, *range(layers + 1)]
+    key = "freeze stack"
+    st.session_state[key] = min(frozen, blocks) - 1
+    st.segmented_control(
+        t("Frozen from below: embedding and …"),
+        options,
+        format_func=lambda k: t("nothing") if k < 0 else t("all {n}", n=layers) if k == layers else str(k),
+        key=key,
+        on_change=_freeze,
+        args=(key, layers),
+    )
+    _stack(frozen, blocks)
+    st.caption(page.literal(effect.learning(view.config)))
+
+
+def _stack(frozen: int, blocks: int) -> None:
+    """The layers as boxes, lowest first: blue ice below, what learns above."""
+    names = [t("embedding"), *(str(n) for n in range(1, blocks)), t("head")]
+    boxes = "".join(
+        f'<span style="border:1px solid #0072B2;border-radius:4px;padding:.1em .5em;'
+        f'background:{"rgba(0,114,178,.25)" if place < frozen else "transparent"}">{name}</span>'
+        for place, name in enumerate(names)
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25em;font-size:.85em">{boxes}</div>')
+
+
+def _freeze(key: str, layers: int) -> None:
+    depth = st.session_state[key]
+    if depth is None:
+        return
+    name = "full" if depth < 0 else "head" if depth == layers else "freeze"
+    st.session_state["set tuning"] = name
+    state.change_setting("tuning", "set tuning")
+    if name == "freeze":
+        st.session_state["set tuning.layers"] = depth
+        state.change_setting("tuning.layers", "set tuning.layers")
+
+
+def everything(view: View) -> None:
+    """All settings, by group."""
+    groups: dict[str, list[Setting]] = {}
+    for one in settings(view.config):
+        groups.setdefault(one.group, []).append(one)
+    names = {"source": t("Source"), "target": t("Target"), "schedule": t("Schedule"), "tuning": t("Tuning")}
+    names |= {"backbone": t("Backbone"), "balancer": t("Balancer"), "optim": t("Training"), "penalty": t("Penalties")}
+    columns = st.columns(3)
+    for place, (group, found) in enumerate(groups.items()):
+        with columns[place % 3]:
+            st.markdown(f"**{names.get(group, group)}**")
+            for one in found:
+                if one.name not in ("source", "target", "target.size"):  # these stand at the top
+                    control(one)
+    with columns[2]:
+        key = "set draws"
+        st.session_state[key] = view.draws
+        help = t("Draws (seeds): each picks its labels, its start and its order. One draw proves nothing.")
+        st.number_input(t("draws"), 1, MOST_DRAWS, key=key, on_change=state.change_draws, args=(key,), help=help)
+
+
+def control(one: Setting) -> None:
+    """The widget of a setting."""
+    name = label(one.name).split(".")[-1] if one.name.split(".")[0] != one.name else t("which")
+    common: dict[str, Any] = {"help": one.help or None, "disabled": bool(one.off)} | _key(one)
+    if one.kind == "choice":
+        st.selectbox(name, one.options, format_func=lambda value: _title(one, value), **common)
+    elif one.kind == "switch":
+        st.toggle(name, **common)
+    elif one.kind == "text":
+        st.text_input(name, **common)
+    else:
+        kind = int if one.kind == "whole" else float
+        low, high = (None if bound is None else kind(bound) for bound in (one.low, one.high))
+        step = 1 if kind is int else None
+        placeholder = t("automatic") if one.optional else None
+        shape = {"format": "%g"} if kind is float else {}
+        st.number_input(name, low, high, step=step, placeholder=placeholder, **shape, **common)
+    if one.off:
+        st.caption(page.literal(one.off))
+
+
+def _key(one: Setting) -> dict[str, Any]:
+    """A key of its own where the same setting stands elsewhere on the page too (λ)."""
+    key = f"all {one.name}"
+    value = one.value
+    st.session_state[key] = float(value) if one.kind == "number" and value is not None else value
+    return {"key": key, "on_change": state.change_setting, "args": (one.name, key)}
+
+
+def _title(one: Setting, value: Any) -> str:
+    if one.name in ("source", "target"):
+        return title(value)
+    if one.name in KINDS:
+        return str(part(KINDS[one.name], value).title or value)
+    return str(value)
+
+
+def what_it_does(view: View) -> None:
+    """What the settings as they stand will do: the formula, what learns, the time."""
+    config = view.config
+    time = t("{draws} draws, about {time}.", draws=view.draws, time=state.seconds(config, view.draws))
+    st.code(effect.formula(config), language=None, wrap_lines=True)
+    st.caption(page.literal(f"{effect.learning(config)} {time}"))

@@ -1,0 +1,96 @@
+"""Below the answer: what to try next, Weigh and Freeze, all settings, the last runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ctx.config import RunConfig
+from ctx.i18n import t
+from ctx.lab import answer as words
+from ctx.lab.history import past
+from ctx.lab.link import View
+from ctx.lab.presets import presets
+from ctx.study import default_draws
+from ctx.ui import lab_controls, page, state
+
+OPEN = "opened below"  # "weigh", "freeze" or None
+
+
+def show(view: View) -> None:
+    """All of it; Weigh and Freeze open after the first result."""
+    if view.study is not None:
+        _try_next(view)
+    with st.expander(t("All settings"), key="all settings", on_change="rerun") as opened:
+        if opened.open:
+            lab_controls.what_it_does(view)
+            lab_controls.everything(view)
+    _last_runs(view)
+
+
+def _try_next(view: View) -> None:
+    st.subheader(t("Try next"))
+    with st.container(horizontal=True, key="try next"):
+        for preset in presets(view.config):
+            draws = default_draws(preset.config)
+            time = state.seconds(preset.config, draws)
+            st.button(
+                f"{preset.title} · {time}",
+                help=preset.why,
+                key=f"next {preset.name}",
+                on_click=_try,
+                args=(preset.config,),
+            )
+        for name, title in (("weigh", t("Weigh: λ")), ("freeze", t("Freeze: layers"))):
+            kind = "primary" if st.session_state.get(OPEN) == name else "secondary"
+            st.button(title, key=f"open {name}", on_click=_open, args=(name,), type=kind)  # type: ignore[arg-type]
+    opened = st.session_state.get(OPEN)
+    if opened:
+        with st.container(border=True):
+            (lab_controls.weigh if opened == "weigh" else lab_controls.freeze)(view)
+            lab_controls.what_it_does(view)
+            if view.changed:
+                st.button(
+                    t("Train and compare · {time}", time=state.seconds(view.config, view.draws)),
+                    type="primary",
+                    key="train below",
+                    on_click=state.train,
+                    args=(view.config, view.draws, None),
+                )
+
+
+def _try(config: RunConfig) -> None:
+    st.session_state[state.GUESS] = None
+    state.train(config, default_draws(config), None)
+
+
+def _open(name: str) -> None:
+    st.session_state[OPEN] = None if st.session_state.get(OPEN) == name else name
+
+
+def _last_runs(view: View) -> None:
+    with st.expander(t("Last runs, differences only"), key="last runs", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        found = past(page.store())
+        if not found:
+            st.caption(t("None yet. Every study that you train is kept here."))
+        for one in found:
+            here = view.study is not None and one.study.id == view.study.id
+            left, middle, right = st.columns([4, 3, 5], vertical_alignment="center")
+            left.button(
+                page.literal(one.about),
+                key=f"past {one.study.id}",
+                on_click=_go,
+                args=(one.study.id,),
+                disabled=here,
+                width="stretch",
+            )
+            middle.caption(
+                t("the oldest here") if one.differs is None else page.literal(one.differs) or t("settings as before")
+            )
+            right.caption(page.literal(words.headline(one.answer)))
+
+
+def _go(study: str) -> None:
+    st.session_state[state.GUESS] = None
+    st.query_params.from_dict({"study": study})
