@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from ctx.commands import catalogue, control, doctor, runs, serve, study, training
-from ctx.commands.options import takes_config
+from ctx.commands.options import parsed, takes_config
 from ctx.errors import BadInput, CtxError
 
 app = typer.Typer(
@@ -90,9 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _spelled(word: str) -> str:
-    """A flag with dashes, however it was typed: ``--min_updates`` is ``--min-updates``."""
+    """A flag as the parser knows it, however it was typed: ``--min_updates`` is ``--min-updates``."""
     name, sign, value = word.partition("=")
-    return name.replace("_", "-") + sign + value if re.fullmatch(r"--[\w./-]+", name) else word
+    return parsed(name) + sign + value if re.fullmatch(r"--[\w./-]+", name) else word
 
 
 def _usage(error: typer.TyperException, words: list[str]) -> str:
@@ -103,6 +103,7 @@ def _usage(error: typer.TyperException, words: list[str]) -> str:
     if option and not command:
         return f"There is no option “{option}” before a command: `ctx --help` shows the commands."
     if option and near is not None:
+        option, near = option.replace(":", "/"), [other.replace(":", "/") for other in near]
         likely = get_close_matches(option, near, 1, 0)
         return (
             f"There is no option “{option}”: did you mean {likely[0]}? {look}"

@@ -68,8 +68,9 @@ def _option(
     name: str, annotation: Any, help: str, panel: str, metavar: str, hidden: bool = False
 ) -> tuple[str, inspect.Parameter]:
     switch = annotation == bool | None
+    spelled = parsed(name)
     info = typer.Option(
-        f"--{name}/--no-{name}" if switch else f"--{name}",
+        f"--{spelled}/--no-{spelled}" if switch else f"--{spelled}",
         help=help.replace("[", r"\["),
         rich_help_panel=panel,
         metavar=None if switch else metavar,
@@ -79,6 +80,11 @@ def _option(
     identifier = "option_" + "".join(c if c.isalnum() else f"_{ord(c)}_" for c in name)
     kind = inspect.Parameter.KEYWORD_ONLY
     return name, inspect.Parameter(identifier, kind, default=None, annotation=Annotated[annotation, info])
+
+
+def parsed(name: str) -> str:
+    """A flag's name as the parser knows it: dashes for underscores, and ":" for "/", which it takes for on and off."""
+    return dashed(name).replace("/", ":")
 
 
 def _switch(field: FieldInfo) -> Any:
