@@ -11,6 +11,7 @@ from ctx.overlay import Overlay
 
 PALETTE = (BOTH, *MORE[:3], "#8B5FBF", "#A0522D")  # arms; source and target keep their own two
 DASHES = ("solid", "dash", "dot", "dashdot")
+ROOM = 34  # pixels above a chart for the camera
 CAMERA = {  # passed to st.plotly_chart: one button, which saves the chart as PNG in the browser
     "displaylogo": False,
     "displayModeBar": True,
@@ -35,7 +36,7 @@ def overlay_figure(
 
     ``axis``: the titles of x and y, with units. ``baseline``: the arm that is drawn in the reference's grey.
     """
-    chart = figure(height, "overlay")
+    chart = figure(height, "overlay").update_layout(margin_t=ROOM)
     for arm, own in found.draws.groupby("arm", sort=False):
         for _, draw in own.groupby("run", sort=False):
             line = _line(str(arm), order, baseline) | {"width": THIN}
@@ -92,7 +93,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], labels: Sequence[str], sha
         [f"{n}<br>{share:.0%}" for n, share in zip(*pair, strict=True)] for pair in zip(counts, shares, strict=True)
     ]
     names = [literal(label) for label in labels]
-    chart = figure(120 + 60 * len(labels), "confusion")
+    chart = figure(120 + 60 * len(labels), "confusion").update_layout(margin_t=ROOM)
     chart.add_heatmap(
         z=shares,
         x=names,

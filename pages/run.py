@@ -3,18 +3,20 @@
 import streamlit as st
 
 from ctx.i18n import t
-from ctx.ui import page, runs_detail, runs_one, runs_watch
+from ctx.ui import page
 
 page.guard()
+
+from ctx.ui import runs_detail, runs_one, runs_watch  # noqa: E402
+
+page.style()
 store = page.store()
 title, link = st.columns([5, 1], vertical_alignment="center")
 title.subheader(t("Run"), anchor=False)
-with link:
-    page.share()
 run = runs_one.pick(store)
-if run is None:
-    st.stop()
-
-runs_watch.follow(store, run)
-runs_detail.sections(run)
-runs_one.describe(store, run)
+if run is not None:
+    runs_watch.follow(store, run)
+    runs_detail.sections(run)
+    runs_one.describe(store, run)
+with link:  # last, when the address holds all that is shown
+    page.share()

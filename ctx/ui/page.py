@@ -103,7 +103,9 @@ def plot(figure: Figure, key: str, alt: str) -> None:
 def share() -> None:
     """A button that shows the address of this very view, to copy."""
     with st.popover(t("Share link"), icon=":material/link:", help=t("A link that opens what you see now.")):
-        parameters = urlencode(st.query_params.to_dict(), safe="/:,")
+        parameters = urlencode(
+            [(name, value) for name in st.query_params for value in st.query_params.get_all(name)], safe="/:,"
+        )
         st.code(
             f"{st.context.url}?{parameters}" if parameters else st.context.url or "", language=None, wrap_lines=True
         )

@@ -48,16 +48,18 @@ def _live(store: Store, ids: list[str], pinned: str) -> None:
 
 
 def _baseline(arms: Sequence[Arm]) -> Arm | None:
-    """The arm that is pinned; the address names it by one of its runs."""
+    """The arm that is pinned; the address names it by one of its runs. At first target only, where it is alone."""
     keys = [arm.key for arm in arms]
-    asked = st.query_params.get("baseline", "")
+    alone = [arm.key for arm in arms if arm.runs["schedule"].iloc[0] == "target-only"]
+    usual = alone[0] if len(alone) == 1 and len(arms) > 1 else ""
+    asked = st.query_params.get("baseline", usual[: compare.SHORT])
     within = {run[: compare.SHORT]: arm.key for arm in arms for run in arm.ids}
     if "compare_baseline" not in st.session_state:
-        if asked and asked not in within:
+        if asked not in ("", "none", *within):
             address.unknown("baseline", [asked], keys)
         st.session_state["compare_baseline"] = within.get(asked, "")
     elif st.session_state["compare_baseline"] not in ("", *keys):
-        st.session_state["compare_baseline"] = ""
+        st.session_state["compare_baseline"] = usual
     named = {"": t("none")} | {arm.key: arm.label for arm in arms}
     key = st.selectbox(
         t("Pin a baseline"),
@@ -67,7 +69,7 @@ def _baseline(arms: Sequence[Arm]) -> Arm | None:
         help=t("All others are then shown as differences from it, paired over equal draws where there are any."),
         width=420,
     )
-    address.keep("baseline", key)
+    address.keep("baseline", key or "none", usual or "none")
     return next((arm for arm in arms if arm.key == key), None)
 
 
@@ -83,11 +85,11 @@ def _answer(arms: Sequence[Arm], baseline: Arm | None) -> None:
         st.info(
             t("These were tested on different targets ({names}): compare within a target only.", names=literal(names))
         )
-    left, right = st.columns([3, 2])
-    with left:
-        _results_tables(found)
-    with right:
+    left, right = st.columns([2, 3])
+    with left:  # first on a phone
         _dots(arms, baseline)
+    with right:
+        _results_tables(found)
 
 
 def _results_tables(found: list[Result]) -> None:
@@ -96,11 +98,12 @@ def _results_tables(found: list[Result]) -> None:
     for one in found:
         sets.setdefault(tuple(metric.name for metric in metrics_of(one.context)), []).append(one)
     for own in sets.values():
-        rows = [_row(list(group)) for _, group in groupby(own, key=lambda one: (one.arm, one.role))]
+        own = sorted(own, key=lambda one: (one.role != "target", one.role))
+        rows = [_row(list(group)) for _, group in groupby(own, key=lambda one: (one.role, one.arm))]
         st.dataframe(
             pd.DataFrame(rows).fillna(""),
             hide_index=True,
-            height=min(38 + 35 * len(rows), 460),
+            height="content" if len(rows) < 14 else 460,
             alt=t("Test results of each arm and context, draws folded."),
         )
     st.caption(
@@ -172,6 +175,7 @@ def _dots(arms: Sequence[Arm], baseline: Arm | None) -> None:
         sum(floors) / len(floors) if floors and len(set(contexts)) == 1 else None,
     )
     st.plotly_chart(figure, key="compare_dots", config=camera("ctx-results"), alt=t("A dot for each draw of each arm."))
+    st.caption(t("Faint: a draw. Full: the mean, with its 95 % interval. Dotted line: always the same answer."))
     if len(arms) > MOST_DOTS:
         st.caption(t("The first {n} of {all} arms are drawn; the table has all.", n=MOST_DOTS, all=len(arms)))
 
@@ -185,7 +189,7 @@ def _differences(arms: Sequence[Arm]) -> None:
         st.caption(t("They differ in nothing but their draws."))
         return
     found.columns = pd.Index([arm.label for arm in arms])
-    st.dataframe(found, height=min(38 + 35 * len(found), 320), alt=t("Settings in which the arms differ."))
+    st.dataframe(found, height="content" if len(found) < 10 else 320, alt=t("Settings in which the arms differ."))
 
 
 def _files(table: pd.DataFrame, arms: Sequence[Arm], baseline: Arm | None) -> None:

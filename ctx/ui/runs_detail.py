@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,19 +28,15 @@ def results(run: Run) -> None:
     """Test results of each context beside the constant answer, with what it took."""
     final = run.final or {}
     rows = []
-    for key, choice in _contexts(run).items():
+    for key, choice in sorted(_contexts(run).items(), key=lambda one: one[0] != "target"):
         values = (final.get("metrics") or {}).get(key)
         if not values:
             continue
+        counts = {t("labels used"): "labels_used", t("updates"): "updates"}
+        taken = {title: written((final.get(name) or {}).get(key)) for title, name in counts.items()}
+        rows.append({t("Tested on"): f"{choice.id} ({key})"} | _numbers(choice.id, values) | taken)
         floors = (final.get("floor") or {}).get(key) or {}
-        row = {t("Tested on"): f"{choice.id} ({key})"}
-        for metric in metrics_of(choice.id):
-            if values.get(metric.name) is not None:
-                row[metric.label] = number(values[metric.name])
-                row[t("{metric} of always one answer", metric=metric.label)] = _number(floors.get(metric.name))
-        for name, title in (("labels_used", t("labels used")), ("updates", t("updates"))):
-            row[title] = written((final.get(name) or {}).get(key))
-        rows.append(row)
+        rows.append({t("Tested on"): t("    always the same answer")} | _numbers(choice.id, floors))
     if rows:
         st.dataframe(pd.DataFrame(rows).fillna(""), hide_index=True, alt=t("Test results by context."))
         counts = final.get("parameters") or {}
@@ -54,8 +50,10 @@ def results(run: Run) -> None:
         )
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else number(value)
+def _numbers(context: str, values: Mapping[str, float | None]) -> dict[str, str]:
+    """A context's results as text, by their titles."""
+    found = {metric.label: values.get(metric.name) for metric in metrics_of(context)}
+    return {label: "" if value is None else number(value) for label, value in found.items()}
 
 
 def _contexts(run: Run) -> dict[str, ContextChoice]:
@@ -136,7 +134,7 @@ def show_settings(run: Run) -> None:
     st.dataframe(
         frame.style.apply(shade, axis=1),
         hide_index=True,
-        height=38 + 35 * min(len(rows), 24),
+        height="content",
         alt=t("All settings; those at their default are grey."),
     )
     st.caption(t("Grey: at its default, or without effect here."))
@@ -160,7 +158,7 @@ def repeat(run: Run) -> None:
     st.dataframe(
         pd.DataFrame(rows, columns=[t("What"), t("Version or value")]),
         hide_index=True,
-        height=38 + 35 * min(len(rows), 18),
+        height="content",
         alt=t("Versions and threads."),
     )
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from ctx import charts
 from ctx.charts import Mark
-from ctx.charts_runs import camera
+from ctx.charts_runs import ROOM, camera
 from ctx.i18n import t
 from ctx.overlay import thinned
 from ctx.records import Run
@@ -62,7 +62,8 @@ def curves(store: Store, run: Run) -> None:
         lines = _lines(found, names, run, percent and place == 0)
         if lines.empty:
             continue
-        figure = charts.curves(lines, (t("updates"), title), marks, revision=f"{run.id}{title}")
+        figure = charts.curves(lines, (t("updates"), title), marks, revision=f"{run.id}{title}", height=300)
+        figure.update_layout(margin_t=ROOM, showlegend=place < 2)
         column.plotly_chart(figure, key=f"run_curves_{place}", config=camera(f"ctx-run-{run.id}"), alt=title)
 
 

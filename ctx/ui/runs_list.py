@@ -23,7 +23,7 @@ FIRST_RESULTS = ("target/macro_f1", "target/r2", "source/macro_f1", "source/r2")
 
 def listed(table: pd.DataFrame) -> pd.DataFrame:
     """The controls above the list, and the rows that they leave, folded and in order."""
-    first, second = st.columns([3, 2], vertical_alignment="bottom")
+    first, second = st.columns([2, 3], vertical_alignment="bottom")
     if "compare_search" not in st.session_state:
         st.session_state["compare_search"] = st.query_params.get("search", "")
     search = first.text_input(
@@ -122,7 +122,7 @@ def pick(rows: pd.DataFrame, ids: list[str]) -> None:
     st.dataframe(
         shown,
         hide_index=True,
-        height=min(38 + 35 * max(len(rows), 1), 290),
+        height="content" if len(rows) < 8 else 290,
         key=key,
         on_select=changed,
         selection_mode="multi-row",
@@ -164,9 +164,20 @@ def _columns(rows: pd.DataFrame) -> pd.DataFrame:
     found[t("State")] = rows["states"]
     for name in FIRST_RESULTS:
         if name in rows and rows[name].notna().any():
-            found[name] = rows[name]
+            role, _, metric = name.partition("/")
+            found[f"{metric.replace('_', '-')} ({role})"] = rows[name]
     by = st.session_state["compare_sort"]
-    if by != NEWEST and by not in ("schedule", "schedule.lam", "tuning", "backbone", "target.size", "source", "target"):
+    if by not in (
+        NEWEST,
+        *FIRST_RESULTS,
+        "schedule",
+        "schedule.lam",
+        "tuning",
+        "backbone",
+        "target.size",
+        "source",
+        "target",
+    ):
         found[by] = rows[by]
     found[t("Made")] = pd.to_datetime(rows["created"], unit="s", utc=True)
     return pd.DataFrame(found)
@@ -174,6 +185,8 @@ def _columns(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _formats(shown: pd.DataFrame) -> dict[str, Any]:
     formats: dict[str, Any] = {
-        name: st.column_config.NumberColumn(format="%.3f") for name in shown.columns if "/" in str(name)
+        name: st.column_config.NumberColumn(format="%.3f")
+        for name in shown.columns
+        if "/" in str(name) or str(name).endswith(("(target)", "(source)"))
     }
     return formats | {t("Made"): st.column_config.DatetimeColumn(format="calendar")}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -11,14 +12,13 @@ from ctx.dispatch import ensure
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab import data, link
-from ctx.labels import pair, written
+from ctx.labels import pair, piece, written
 from ctx.records import WAITING, Run
 from ctx.store import Store
 from ctx.ui.page import literal
 
 LISTED = 100  # runs in the picker
 LONGEST_NAME, LONGEST_NOTE = 120, 4000
-ICONS = {"queued": "⏳", "running": "▶️", "done": "✅", "stopped": "⏹️", "failed": "⚠️"}
 
 
 def states() -> dict[str, str]:
@@ -77,9 +77,15 @@ def title(run: Run) -> str:
         "source": sources[0]["id"] if sources else None,
         "target": (settings.get("target") or {}).get("id"),
     }
-    parts = [written((settings.get(name) or {}).get("name")) for name in ("schedule", "tuning", "backbone")]
+    parts = [_spoken(settings.get(name) or {}) for name in ("schedule", "tuning", "backbone")]
     said = f"{pair(contexts)}, {', '.join(parts)}, {t('draw {n}', n=settings.get('seed', 0) + 1)}"
-    return f"{ICONS.get(run.state, '')} {run.name + ': ' if run.name else ''}{said} · {run.id[:8]}"
+    name = f"{run.name}: " if run.name else ""
+    return f"{name}{said} · {states().get(run.state, run.state)} · {run.id[:8]}"
+
+
+def _spoken(choice: Mapping[str, Any]) -> str:
+    knobs = [piece(f".{name}", value) for name, value in (choice.get("knobs") or {}).items()]
+    return " ".join([written(choice.get("name")), *knobs])
 
 
 def standing(store: Store, run: Run) -> None:

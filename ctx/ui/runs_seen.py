@@ -54,12 +54,9 @@ def _examples(batch: list[Example], colour: str) -> None:
     for example in batch[:LISTED]:
         if isinstance(example.input, str):
             quote(example.input, colour, str(example.output))
-    st.dataframe(
-        pd.DataFrame([_row(example) for example in batch]),
-        hide_index=True,
-        height=220,
-        alt=t("All examples of this batch."),
-    )
+    with st.expander(t("All {n} in a table", n=len(batch)), expanded=not isinstance(batch[0].input, str)):
+        frame = pd.DataFrame([_row(example) for example in batch])
+        st.dataframe(frame, hide_index=True, height=290, alt=t("All examples of this batch."))
 
 
 def _row(example: Example) -> dict[str, str]:
