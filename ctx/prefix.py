@@ -69,15 +69,16 @@ class Memo:
         if depth == 0:
             return None
         table = self._table((weights, depth, batch.encoded.name), len(batch.encoded.lengths))
-        missing = np.unique(batch.rows[~table.there[batch.rows]])
-        if len(missing):
-            self._fill(model, depth, batch.encoded, missing, table)
+        there = table.there[batch.rows]
+        if not there.all():
+            self._fill(model, depth, batch.encoded, np.unique(batch.rows[~there]), table)
         return table.get(batch)
 
     def _table(self, name: tuple[str, int, str], rows: int) -> Table:
-        table = self.tables.setdefault(name, Table(rows))
+        if name not in self.tables:
+            self.tables[name] = Table(rows)
         self.tables.move_to_end(name)
-        return table
+        return self.tables[name]
 
     def _fill(self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table) -> None:
         buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]

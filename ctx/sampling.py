@@ -39,6 +39,8 @@ class Sampler:
         return self._shuffled[1][place]
 
     def _shuffle(self, cycle: int) -> list[np.ndarray]:
+        if self.cycle == 1:  # all of them, every time
+            return [self.rows]
         random = np.random.default_rng([*self._seed, cycle])
         order = random.permutation(len(self.rows))
         chunk = BUCKET * self.size
