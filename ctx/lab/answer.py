@@ -101,7 +101,7 @@ class Answer:
     def frame(self, floor: Mapping[int, float]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         """Dots to draw: columns row, draw, value; and the rows with their colours from the top."""
         colours = {"target-only": charts.TARGET, "source-only": charts.SOURCE, "chosen": charts.BOTH}
-        named = [(t("always one answer"), charts.REFERENCE, dict(floor))]
+        named = [(t("always one answer"), charts.REFERENCE, {0: sum(floor.values()) / len(floor)} if floor else {})]
         named += [(self.label(arm), colours[arm], self.results(arm)) for arm in self.arms]
         values = [(label, draw, value) for label, _, found in named for draw, value in sorted(found.items())]
         return pd.DataFrame(values, columns=["row", "draw", "value"]), [(label, colour) for label, colour, _ in named]
@@ -181,8 +181,11 @@ def labels_added(answer: Answer) -> str:
             by=signed(found.mean),
             interval=interval,
         )
-    verb = t("added") if found.mean > 0 else t("took away")
-    return t("{score} {verb} {by} ({interval}).", score=score, verb=verb, by=signed(found.mean), interval=interval)
+    if found.mean > 0:
+        return t("{score} added {by} ({interval}).", score=score, by=signed(found.mean), interval=interval)
+    return t(
+        "{score} made it worse by {by} ({interval}).", score=score, by=charts.number(-found.mean), interval=interval
+    )
 
 
 def price(answer: Answer) -> str:

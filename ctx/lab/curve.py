@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,12 @@ from ctx.config import RunConfig
 from ctx.i18n import t
 from ctx.lab.names import short
 
-COLUMNS = ["x", "y", "line", "bold", "run", "colour", "dash"]
-NAMES = ("loss/", "validation/", "constant/", "seen/", "phase", "kept")  # what has to be read from the store
-BRIEF = ("validation/", "constant/", "seen/", "phase", "kept")  # the same without a point a step
+BRIEF = ("validation/", "constant/", "seen/", "phase", "kept")  # what has to be read of a run that is folded
+NAMES = ("loss/", *BRIEF)  # the same with a point a step
 BINS = 150  # points of a training curve that are drawn
+Points = Mapping[str, tuple[np.ndarray, np.ndarray]]  # a run's metrics: name to steps and values
+XY = tuple[np.ndarray, np.ndarray]
+NOTHING: XY = (np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -27,98 +29,88 @@ class How:
     own: bool = True
 
 
-def lines(points: pd.DataFrame, runs: Sequence[str], context: str, how: How, names: dict[str, str]) -> pd.DataFrame:
-    """The lines of one context: training thin, validation bold; of several runs each thin and their mean bold.
+def table(points: pd.DataFrame) -> dict[str, XY]:
+    """One run's rows of the store as arrays by name."""
+    return {
+        str(name): (own["step"].to_numpy(float), own["value"].to_numpy(float))
+        for name, own in points.groupby("name", sort=False)
+    }
 
-    ``points``: columns run, name, step, value. ``names``: what the legend says for "training", "validation", "draw".
+
+def lines(runs: Sequence[Points], context: str, how: How, names: Mapping[str, str]) -> list[charts.Line]:
+    """The lines of one context: of one run training thin and validation bold; of several each thin, their mean bold.
+
+    ``names``: what the legend says for "training", "validation", "draw".
     """
     colour = charts.TARGET if context == "target" else charts.SOURCE
-    drawn: list[pd.DataFrame] = []
-    held: list[pd.DataFrame] = []
-    for run in runs:
-        own = points[points["run"] == run]
-        checked = curve(own, f"validation/{context}/loss", context, how)
-        if checked.empty:
-            continue
-        held.append(checked)
-        if len(runs) == 1:
-            trained = binned(curve(own, f"loss/{context}", context, how))
-            drawn.append(trained.assign(line=names["training"], bold=False, run=run))
-        else:
-            drawn.append(checked.assign(line=names["draw"], bold=False, run=run))
-    if held:
-        middle = pd.concat(held).groupby("x", as_index=False)["y"].mean()
-        drawn.append(middle.assign(line=names["validation"], bold=True, run="mean"))
-    if not drawn:
-        return pd.DataFrame(columns=COLUMNS)
-    return pd.concat(drawn, ignore_index=True).assign(colour=colour, dash="solid")[COLUMNS]
+    held = [curve(run, f"validation/{context}/loss", context, how) for run in runs]
+    drawn = [charts.Line(names["draw"], x, y, colour) for x, y in held if len(x)] if len(runs) > 1 else []
+    if len(runs) == 1:
+        trained = binned(curve(runs[0], f"loss/{context}", context, how))
+        drawn += [charts.Line(names["training"], *trained, colour)] if len(trained[0]) else []
+    middle = mean(held)
+    return [*drawn, charts.Line(names["validation"], *middle, colour, bold=True)] if len(middle[0]) else drawn
 
 
-def reference(points: pd.DataFrame, runs: Iterable[str], context: str, how: How, name: str) -> pd.DataFrame:
-    """The validation curve of a baseline, in grey: the mean over its runs."""
-    held = [
-        curve(points[points["run"] == run], f"validation/{context}/loss", context, how)
-        for run in runs
-        if (points["run"] == run).any()
-    ]
-    if not held:
-        return pd.DataFrame(columns=COLUMNS)
-    middle = pd.concat(held).groupby("x", as_index=False)["y"].mean()
-    return middle.assign(line=name, bold=True, run="baseline", colour=charts.REFERENCE, dash="dot")[COLUMNS]
+def reference(runs: Sequence[Points], context: str, how: How, name: str) -> list[charts.Line]:
+    """The validation curve of a baseline, dotted in grey: the mean over its runs."""
+    x, y = mean([curve(run, f"validation/{context}/loss", context, how) for run in runs])
+    return [charts.Line(name, x, y, charts.REFERENCE, bold=True, dash="dot")] if len(x) else []
 
 
-def curve(own: pd.DataFrame, name: str, context: str, how: How) -> pd.DataFrame:
-    """Columns x, y of one metric of one run."""
-    found = own[own["name"] == name].sort_values("step")
-    values = found["value"].to_numpy(dtype=float)
-    constant = own.loc[own["name"] == f"constant/{context}", "value"]
+def mean(held: Sequence[XY]) -> XY:
+    """The mean over curves at every place that one of them has."""
+    there = [(x, y) for x, y in held if len(x)]
+    if not there:
+        return NOTHING
+    places, index = np.unique(np.concatenate([x for x, _ in there]), return_inverse=True)
+    values = np.concatenate([y for _, y in there])
+    return places, np.bincount(index, weights=values) / np.bincount(index)
+
+
+def curve(run: Points, name: str, context: str, how: How) -> XY:
+    """One metric of one run over the examples seen."""
+    steps, values = run.get(name, NOTHING)
     if how.percent:
-        if constant.empty or not constant.iloc[0]:
-            return pd.DataFrame({"x": [], "y": []})
-        values = 100 * values / float(constant.iloc[0])
-    return pd.DataFrame({"x": seen(own, context, how.own)(found["step"].to_numpy(dtype=float)), "y": values})
+        _, constant = run.get(f"constant/{context}", NOTHING)
+        if not len(constant) or not constant[0]:
+            return NOTHING
+        values = 100 * values / constant[0]
+    return seen(run, context, how.own, steps), values
 
 
-def seen(own: pd.DataFrame, context: str, alone: bool) -> Steps:
-    """From steps to examples seen: of this context, or of all."""
-    keys = [f"seen/{context}"] if alone else [n for n in own["name"].unique() if n.startswith("seen/")]
-    table = own[own["name"].isin(keys)].groupby("step")["value"].sum()
-    return Steps(table.index.to_numpy(dtype=float), table.to_numpy(dtype=float))
+def seen(run: Points, context: str, alone: bool, at: np.ndarray) -> np.ndarray:
+    """Examples seen by these steps, of this context or of all: known at the ends of epochs, straight between them."""
+    keys = [f"seen/{context}"] if alone else [name for name in run if name.startswith("seen/")]
+    known = [run[key] for key in keys if key in run]
+    if not known:
+        return at
+    steps = known[0][0]
+    examples = np.sum([values[: len(steps)] for _, values in known], axis=0)
+    found: np.ndarray = np.interp(at, steps, examples)
+    if len(steps) > 1:  # the epoch that is not over yet goes on like the last one
+        slope = (examples[-1] - examples[-2]) / max(steps[-1] - steps[-2], 1)
+        found = np.where(at > steps[-1], examples[-1] + slope * (at - steps[-1]), found)
+    return found
 
 
-@dataclass(frozen=True)
-class Steps:
-    """A step's number to the examples seen by then, straight between the epochs' ends and beyond the last."""
-
-    steps: np.ndarray
-    examples: np.ndarray
-
-    def __call__(self, at: np.ndarray) -> np.ndarray:
-        if len(self.steps) == 0:
-            return at
-        found: np.ndarray = np.interp(at, self.steps, self.examples)
-        if len(self.steps) > 1:
-            slope = (self.examples[-1] - self.examples[-2]) / max(self.steps[-1] - self.steps[-2], 1)
-            found = np.where(at > self.steps[-1], self.examples[-1] + slope * (at - self.steps[-1]), found)
-        return found
-
-
-def binned(found: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
+def binned(found: XY, bins: int = BINS) -> XY:
     """At most so many points, each the mean of its neighbours; the noise of single batches is left out."""
-    if len(found) <= bins:
+    x, y = found
+    if len(x) <= bins:
         return found
-    return found.groupby(np.arange(len(found)) * bins // len(found), as_index=False)[["x", "y"]].mean()
+    place = np.arange(len(x)) * bins // len(x)
+    count = np.bincount(place)
+    return np.bincount(place, weights=x) / count, np.bincount(place, weights=y) / count
 
 
-def marks(points: pd.DataFrame, run: str, context: str, how: How) -> list[charts.Mark]:
+def marks(run: Points, context: str, how: How) -> list[charts.Mark]:
     """Hand-overs, and the step whose weights were kept."""
-    own = points[points["run"] == run]
-    place = seen(own, context, how.own)
-    phases = own[(own["name"] == "phase") & (own["step"] > 0)]["step"].to_numpy(dtype=float)
-    found = [charts.Mark(float(x), t("hand-over")) for x in place(phases)]
-    kept = own[own["name"] == "kept"]["step"]
+    phases = run.get("phase", NOTHING)[0]
+    found = [charts.Mark(float(x), t("hand-over")) for x in seen(run, context, how.own, phases[phases > 0])]
+    kept = run.get("kept", NOTHING)[0]
     if len(kept):
-        found.append(charts.Mark(float(place(np.asarray([float(kept.max())]))[0]), t("kept")))
+        found.append(charts.Mark(float(seen(run, context, how.own, kept[-1:])[0]), t("kept")))
     return found
 
 

@@ -30,14 +30,16 @@ def result(view: View) -> None:
     if study is None:
         lab_answer.empty(view)
         return
-    if _answer(view).over:
-        _draw(view)
+    found = _answer(view)
+    if found.over:
+        _draw(view, found)
         return
     fast = time.time() - study.created < FRESH_SECONDS
 
     def follow() -> None:
-        _draw(view)
-        if _answer(view).over or (fast and time.time() - study.created >= FRESH_SECONDS):
+        now = _answer(view)
+        _draw(view, now)
+        if now.over or (fast and time.time() - study.created >= FRESH_SECONDS):
             st.rerun()
 
     st.fragment(follow, run_every=FAST if fast else SLOW)()
@@ -49,8 +51,7 @@ def _answer(view: View) -> Answer:
     return Answer(view.base, rows, view.study.config.get("guess"))
 
 
-def _draw(view: View) -> None:
-    found = _answer(view)
+def _draw(view: View, found: Answer) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         lab_answer.show(view, found)

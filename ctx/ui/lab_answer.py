@@ -16,7 +16,7 @@ from ctx.lab.history import changes
 from ctx.lab.link import View, asked_draws
 from ctx.lab.names import short
 from ctx.records import WAITING
-from ctx.ui import page, state
+from ctx.ui import lab_controls, page, state
 
 
 def empty(view: View) -> None:
@@ -24,21 +24,30 @@ def empty(view: View) -> None:
     config, draws = view.config, view.draws
     shown = Answer(config, [])
     floor = data.floor(config, draws)
-    st.subheader(t("Answer"))
     if not floor:
         return
+    left, right = st.columns([3, 2], gap="large")
     values, rows = shown.frame(floor)
-    named = shown.label("target-only"), shown.label("source-only"), t("both")
+    named = shown.label("target-only"), shown.label("source-only"), shown.label("chosen")
     colours = (charts.TARGET, charts.SOURCE, charts.BOTH)
     rows += list(zip(named, colours, strict=True))
-    _dots(shown, values, rows, floor)
-    st.caption(t("Always giving one answer scores this much. Guess, then train: the other rows fill in."))
+    with left:
+        st.subheader(t("Answer"), anchor=False)
+        _dots(shown, values, rows, floor)
+        st.caption(t("Always giving one answer scores this much. Guess, then train: the other rows fill in."))
+    with right:
+        st.subheader(t("What Train will do"), anchor=False)
+        text = t("Train {rows} rows {draws} times, each time with other labels and another start, and test every one.")
+        st.markdown(page.literal(text.format(rows=len(named), draws=draws)))
+        lab_controls.what_it_does(view)
 
 
 def show(view: View, found: Answer) -> None:
     """The study's answer as far as it has come."""
     target = short(found.config.target.id) if found.config.target else ""
-    st.subheader(t("Answer on {target} it never saw, {n} draws", target=target, n=found.draws))
+    st.subheader(
+        page.literal(t("Answer on {target} it never saw, {n} draws", target=target, n=found.draws)), anchor=False
+    )
     _progress(found)
     floor = data.floor(found.config, found.draws)
     values, rows = found.frame(floor)
@@ -75,9 +84,10 @@ def _so_far(found: Answer, share: float, waiting: int) -> str:
         if ahead:
             return t("Waiting: {n} runs ahead. You may close this page.", n=ahead)
         return t("Starting. You may close this page: the work goes on.")
-    left = effect.study_seconds(found.config, found.draws) * (1 - share)
     if share > 0.05 and started:
         left = (time.time() - min(started)) * (1 - share) / share
+    else:
+        left = effect.study_seconds(found.config, found.draws)
     return t("{n} runs to go, about {time}", n=waiting, time=effect.duration(left))
 
 

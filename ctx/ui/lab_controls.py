@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ctx.config import frozen_blocks
 from ctx.i18n import t
 from ctx.lab import effect
 from ctx.lab.history import label
@@ -16,6 +17,7 @@ from ctx.registry import part
 from ctx.ui import page, state
 
 LAMBDAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+LEFT = ("source", "target", "penalty", "augment")  # groups of the first column
 KINDS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 
 
@@ -43,7 +45,7 @@ def _joint() -> None:
 
 def freeze(view: View) -> None:
     """The stack of layers: how many of the lowest stay frozen, and what learns then."""
-    frozen, blocks = effect.frozen_blocks(view.config)
+    frozen, blocks = frozen_blocks(view.config)
     layers = blocks - 1
     options = [-1, *range(layers + 1)]
     key = "freeze stack"
@@ -87,26 +89,40 @@ def everything(view: View) -> None:
     """All settings, by group."""
     groups: dict[str, list[Setting]] = {}
     for one in settings(view.config):
-        groups.setdefault(one.group, []).append(one)
+        if one.name not in ("source", "target", "target.size"):  # these stand at the top
+            groups.setdefault(one.group, []).append(one)
+    columns = st.columns(4)
+    training = groups.pop("optim")
+    half = -(-len(training) // 2)
+    for group, found in groups.items():
+        with columns[0 if group in LEFT else 1]:
+            _group(group, found)
+    with columns[0]:
+        _draws(view)
+    with columns[2]:
+        _group("optim", training[:half])
+    with columns[3]:
+        _group("", training[half:])
+
+
+def _group(name: str, found: list[Setting]) -> None:
     names = {"source": t("Source"), "target": t("Target"), "schedule": t("Schedule"), "tuning": t("Tuning")}
     names |= {"backbone": t("Backbone"), "balancer": t("Balancer"), "optim": t("Training"), "penalty": t("Penalties")}
-    columns = st.columns(3)
-    for place, (group, found) in enumerate(groups.items()):
-        with columns[place % 3]:
-            st.markdown(f"**{names.get(group, group)}**")
-            for one in found:
-                if one.name not in ("source", "target", "target.size"):  # these stand at the top
-                    control(one)
-    with columns[2]:
-        key = "set draws"
-        st.session_state[key] = view.draws
-        help = t("Draws (seeds): each picks its labels, its start and its order. One draw proves nothing.")
-        st.number_input(t("draws"), 1, MOST_DRAWS, key=key, on_change=state.change_draws, args=(key,), help=help)
+    st.markdown(f"**{names.get(name, name)}**" if name else "&nbsp;")
+    for one in found:
+        control(one)
+
+
+def _draws(view: View) -> None:
+    key = "set draws"
+    st.session_state[key] = view.draws
+    help = t("Draws (seeds): each picks its labels, its start and its order. One draw proves nothing.")
+    st.number_input(t("draws"), 1, MOST_DRAWS, key=key, on_change=state.change_draws, args=(key,), help=help)
 
 
 def control(one: Setting) -> None:
     """The widget of a setting."""
-    name = label(one.name).split(".")[-1] if one.name.split(".")[0] != one.name else t("which")
+    name = t("which") if one.name in KINDS else label(one.name).split(".")[-1].replace("_", " ")
     common: dict[str, Any] = {"help": one.help or None, "disabled": bool(one.off)} | _key(one)
     if one.kind == "choice":
         st.selectbox(name, one.options, format_func=lambda value: _title(one, value), **common)
@@ -118,9 +134,10 @@ def control(one: Setting) -> None:
         kind = int if one.kind == "whole" else float
         low, high = (None if bound is None else kind(bound) for bound in (one.low, one.high))
         step = 1 if kind is int else None
-        placeholder = t("automatic") if one.optional else None
-        shape = {"format": "%g"} if kind is float else {}
-        st.number_input(name, low, high, step=step, placeholder=placeholder, **shape, **common)
+        shape: dict[str, Any] = {"min_value": low, "max_value": high, "step": step} | common
+        shape |= {"placeholder": t("automatic")} if one.optional else {}
+        shape |= {"format": "%g"} if kind is float else {}
+        st.number_input(name, **shape)
     if one.off:
         st.caption(page.literal(one.off))
 

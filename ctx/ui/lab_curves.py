@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pandas as pd
 import streamlit as st
 
@@ -26,32 +28,31 @@ def show(found: Answer) -> None:
         return
     with st.expander(t("How it learned"), expanded=True):
         draw, how = _controls(found, runs)
-        chosen = [run.id for run in runs.values()] if draw == ALL else [runs[draw].id]
-        baselines = [run.id for arm, n, run in found.rows if arm == "target-only" and draw in (ALL, n)]
-        alone = baselines if found.chosen != "target-only" else []
-        points = _points({run.id: run for _, _, run in found.rows}, [*chosen, *alone], brief=draw == ALL)
+        chosen = [run for n, run in runs.items() if draw in (ALL, n)]
+        alone = [run for arm, n, run in found.rows if arm == "target-only" and draw in (ALL, n)]
+        points = _points(chosen, brief=draw == ALL)
+        baseline = _points(alone, brief=True) if found.chosen != "target-only" else []
         columns = st.columns(2)
         for column, context in zip(columns, ("source", "target"), strict=True):
             if context in found.config.contexts():
                 with column:
-                    _one(found, points, chosen, alone, context, how)
+                    _one(found, points, baseline, context, how)
 
 
-def _one(found: Answer, points: pd.DataFrame, runs: list[str], alone: list[str], context: str, how: curve.How) -> None:
+def _one(found: Answer, runs: list[curve.Points], alone: list[curve.Points], context: str, how: curve.How) -> None:
     name = short(found.config.contexts()[context].id)
     names = {
         "training": t("{name}, training", name=name),
         "validation": t("{name}, validation", name=name) if len(runs) == 1 else t("{name}, mean of draws", name=name),
         "draw": t("{name}, each draw", name=name),
     }
-    drawn = curve.lines(points, runs, context, how, names)
-    if context == "target" and how.own and alone:
-        grey = curve.reference(points, alone, context, how, t("without the source"))
-        drawn = pd.concat([drawn, grey]) if len(grey) else drawn
-    if drawn.empty:
+    drawn = curve.lines(runs, context, how, names)
+    if context == "target" and how.own:
+        drawn += curve.reference(alone, context, how, t("without the source"))
+    if not drawn:
         st.caption(t("{name}: the first point comes when its first run starts.", name=page.literal(name)))
         return
-    marks = curve.marks(points, runs[0], context, how)
+    marks = curve.marks(runs[0], context, how)
     figure = charts.curves(drawn, curve.titles(found.config, context, how), marks, revision=f"{context} {how}")
     page.plot(figure, f"curve {context}", t("Loss on {name} over training.", name=name))
 
@@ -78,22 +79,31 @@ def _controls(found: Answer, runs: dict[int, Run]) -> tuple[int, curve.How]:
     return int(draw if draw is not None else options[0]), curve.How(not raw, not every)
 
 
-def _points(runs: dict[str, Run], ids: list[str], brief: bool) -> pd.DataFrame:
+def _points(runs: list[Run], brief: bool) -> list[curve.Points]:
     """The points of these runs: what has ended is read once a session, of the others only what is new."""
-    held: dict[tuple[str, bool], pd.DataFrame] = st.session_state.setdefault(KEPT, {})
+    held: dict[tuple[str, bool], _Held] = st.session_state.setdefault(KEPT, {})
     wanted = curve.BRIEF if brief else curve.NAMES
-    for run_id in ids:
-        place, run = (run_id, brief), runs[run_id]
-        if place in held and run.state not in WAITING and len(held[place]) and held[place].attrs.get("whole"):
+    for run in runs:
+        before = held.get((run.id, brief))
+        if before is None or before.attempt != run.attempt:
+            before = held[run.id, brief] = _Held(run.attempt, pd.DataFrame(columns=["name", "step", "value"]))
+        if before.whole:
             continue
-        before = held.get(place)
-        again = before is None or before.attrs.get("attempt") != run.attempt
-        after = -1 if again or before is None or before.empty else int(before["step"].max()) - 1
-        new = page.store().points([run_id], wanted, after=after)
-        merged = new if again or before is None else pd.concat([before[before["step"] <= after], new])
-        merged.attrs = {"attempt": run.attempt, "whole": run.state not in WAITING}
-        held[place] = merged
-    return pd.concat([held[run_id, brief] for run_id in ids]) if ids else pd.DataFrame(columns=["run"])
+        last = int(before.frame["step"].max()) - 1 if len(before.frame) else -1
+        new = page.store().points([run.id], wanted, after=last)  # the last step again: an epoch's end comes later
+        before.frame = pd.concat([before.frame[before.frame["step"] <= last], new]) if last >= 0 else new
+        before.points, before.whole = curve.table(before.frame), run.state not in WAITING
+    return [held[run.id, brief].points for run in runs]
+
+
+@dataclass
+class _Held:
+    """What has been read of a run so far."""
+
+    attempt: int
+    frame: pd.DataFrame
+    points: curve.Points = field(default_factory=dict)
+    whole: bool = False
 
 
 def _strip(found: Answer, runs: dict[int, Run]) -> None:

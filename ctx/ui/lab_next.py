@@ -28,7 +28,7 @@ def show(view: View) -> None:
 
 
 def _try_next(view: View) -> None:
-    st.subheader(t("Try next"))
+    st.subheader(t("Try next"), anchor=False)
     with st.container(horizontal=True, key="try next"):
         for preset in presets(view.config):
             draws = default_draws(preset.config)

@@ -21,7 +21,7 @@ def show(found: Answer) -> None:
     if not has_labels(found.config):
         _lesson()
         return
-    st.subheader(t("Sentences"))
+    st.subheader(t("Sentences"), anchor=False)
     done = sorted(set(found.results("target-only")) & set(found.results(found.chosen)))
     if found.chosen == "target-only" or not done:
         st.caption(t("When the first draw is complete, you read here what the source changed."))
@@ -87,7 +87,7 @@ def _sentence(row: object) -> None:
 
 
 def _lesson() -> None:
-    st.subheader(t("What this lesson repairs"))
+    st.subheader(t("What this lesson repairs"), anchor=False)
     st.markdown(
         t(
             "The textbook listing of this lesson trains a network on the source, then builds a *new* one for the "

@@ -90,9 +90,9 @@ def train(config: RunConfig, draws: int, guess: str | None) -> None:
 
 def seconds(config: RunConfig, draws: int) -> str:
     """How long a study of these settings will take here, in a word."""
-    return effect.duration(effect.study_seconds(config, draws, _finished(len(store().runs(["done"], limit=60)))))
+    return effect.duration(effect.study_seconds(config, draws, _finished()))
 
 
-@st.cache_data(show_spinner=False, ttl=60)
-def _finished(_count: int) -> list[Any]:
+@st.cache_data(show_spinner=False, ttl=20)
+def _finished() -> list[Any]:
     return store().runs(["done"], limit=60)
