@@ -6,19 +6,20 @@ error, and with ``--json`` also the document ``{"error": …}`` on standard outp
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable
 from difflib import get_close_matches
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 
 from ctx.commands import catalogue, control, doctor, runs, serve, study, training
 from ctx.commands.options import parsed, takes_config
+from ctx.commands.output import written
 from ctx.errors import BadInput, CtxError
 
 app = typer.Typer(
@@ -72,6 +73,9 @@ def _all(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks λ shows \\u03bb
     words = [_spelled(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     as_json = "--json" in words
     try:
@@ -133,7 +137,7 @@ def _unexpected(error: Exception) -> str:
 def _fail(sentence: str, code: int, as_json: bool) -> int:
     print(sentence, file=sys.stderr)
     if as_json:
-        print(json.dumps({"error": sentence}, ensure_ascii=False))
+        print(written({"error": sentence}))
     return code
 
 

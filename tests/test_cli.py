@@ -93,6 +93,13 @@ def test_the_command_that_show_prints_finds_the_same_run(capsys: Capture) -> Non
     assert document(capsys, *command.split()[1:])["run"] == run["run"]
 
 
+def test_a_rate_without_effect_is_noted_and_the_run_goes_on(capsys: Capture) -> None:
+    assert main(["run", *LESSON, "--lr", "0.5", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["state"] == "done"
+    assert "--lr has no effect: All layers are frozen" in err
+
+
 def test_curves_are_csv_or_json(capsys: Capture) -> None:
     run = document(capsys, "run", *LESSON)["run"]
     lines = ctx(capsys, "curves", run, "--name", "total").splitlines()
@@ -237,6 +244,11 @@ def test_json_is_all_that_a_real_process_prints_on_standard_output() -> None:
     refused = process("run", *LESSON, "--lam", "-3", "--json")
     assert refused.returncode == 2
     assert list(json.loads(refused.stdout)) == ["error"]
+
+
+def test_json_stays_json_where_the_terminal_knows_only_ascii() -> None:
+    done = process("parts", "--json", PYTHONIOENCODING="ascii")
+    assert "λ" in json.loads(done.stdout)["schedules"][0]["summary"]
 
 
 @pytest.mark.parametrize("command", ["contexts", "parts", "list"])

@@ -17,8 +17,13 @@ Value = str | int | float | None
 
 def emit(document: Any, lines: Iterable[str], as_json: bool) -> None:
     """The result of a command: the document as JSON, or the lines. Missing numbers must be None."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) if as_json else "\n".join(lines)
-    print(text, flush=True)
+    print(written(document) if as_json else "\n".join(lines), flush=True)
+
+
+def written(document: Any) -> str:
+    """A document as JSON, escaped where standard output can't hold every character."""
+    plain = not (sys.stdout.encoding or "").casefold().startswith("utf")
+    return json.dumps(document, ensure_ascii=plain, indent=2, allow_nan=False)
 
 
 def note(sentence: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from ctx.commands import results
 from ctx.commands.asked import build
 from ctx.commands.catalogue import get
 from ctx.commands.output import Json, emit, note
-from ctx.config import RunConfig, canonical
+from ctx.config import Optim, RunConfig, canonical
+from ctx.flags import dashed
 from ctx.parts import Asset
 from ctx.registry import part
 
@@ -50,10 +52,13 @@ def run(
 
 def prepared(given: dict[str, Any]) -> RunConfig:
     """The configuration that was typed, checked, and what it needs fetched. Raises BadInput, Unavailable."""
+    from ctx.lab.effect import why_off
+
     config, notes = build(given)
-    for sentence in notes:
-        note(sentence)
     needed = canonical(config)
+    idle = {name: why_off(config, f"optim.{name}") for name in Optim.model_fields if dashed(name) in given}
+    for sentence in notes + [f"--{dashed(name)} has no effect: {why}" for name, why in idle.items() if why]:
+        note(sentence)
     get([asset for choice in needed.contexts().values() for asset in _assets("contexts", choice.id)])
     get(list(_assets("backbones", needed.backbone.name)))
     return config
@@ -80,8 +85,11 @@ def here(store: Store, found: Run, watch: Callable[[Any], None] | None = None) -
     from ctx.records import ENDED
     from ctx.worker import run_here
 
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a library's bar amid ours
     if found.state == "running":
-        note(f"Another process is training this run ({found.id}): waiting for it.")
+        note(f"Another process is training run {found.id}: waiting for it, or going on where it died.")
+    elif watch is None:
+        note("Preparing: the backbone is loaded, the texts are read.")
     try:
         return run_here(store, found, watch or Progress(found))
     except KeyboardInterrupt:
