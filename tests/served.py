@@ -45,9 +45,12 @@ def free_port() -> int:
 
 
 class Served:
-    """The web server of one home. It keeps its port, so that a page finds it again after `kill` and `start`."""
+    """The web server of one home, started in that folder. ``code``: the checkout, or an unpacked wheel.
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    It keeps its port, so that a page finds it again after `kill` and `start`.
+    """
+
+    def __init__(self, folder: Path, code: Path = ROOT, **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, free_port()
         self.log = folder / "serve.log"
@@ -55,6 +58,8 @@ class Served:
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("CTX_", "STREAMLIT_"))},
+            "PYTHONPATH": str(code),
+            "STREAMLIT_SERVER_HEADLESS": "true",
             "CTX_HOME": str(folder),
             "CTX_STORE": self.store_url,
             "CTX_IDLE_SECONDS": "60",
@@ -67,10 +72,10 @@ class Served:
 
     def start(self) -> Served:
         """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "ctx.cli", "serve", "--port", str(self.port), "--no-browser"]
+        command = [sys.executable, "-m", "ctx.cli", "serve", "--port", str(self.port)]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=out, stderr=out, start_new_session=True
+                command, cwd=self.folder, env=self.environment, stdout=out, stderr=out, start_new_session=True
             )
         patience = time.monotonic() + START_SECONDS
         while not self._answers():

@@ -7,13 +7,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from ctx.lab import data
 from tests.browser.looking import at_rest
+from tests.browser.studies import study
 from tests.served import BROWSER_ARGUMENTS, Served, browser_path
 
 LOCAL = {"localhost", "127.0.0.1", None}
-HARMLESS = re.compile("|".join(["favicon", "preloaded using link preload"]))
+HARMLESS = re.compile(
+    r"404 .*/\w+/_stcore/(health|host-config)"
+)  # the page tries its own address first, then its parent's
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 NO_BROWSER = "there is no Chromium on this machine: install it (Debian: apt-get install chromium)"
 
@@ -72,10 +76,14 @@ class Watched:
         self.forgiven: list[str] = []
 
     def watch(self, page: Page) -> None:
-        page.on("console", lambda message: self._error(message.text) if message.type == "error" else None)
+        page.on("console", self._console)
         page.on("pageerror", lambda error: self._error(str(error)))
         page.on("request", lambda request: self._request(request.url))
         page.on("websocket", lambda socket: self._request(socket.url))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._error(f"{message.text} ({message.location['url']})")
 
     def _error(self, text: str) -> None:
         if not HARMLESS.search(text):
@@ -113,3 +121,9 @@ def visit(browser: Browser, watched: Watched) -> Iterator[Callable[..., Page]]:
     yield go
     for visitor in visitors:
         visitor.close()
+
+
+@pytest.fixture(scope="session")
+def lesson_study(shared_server: Served) -> str:
+    """The id of a finished study of the first lesson."""
+    return study(shared_server, data.default("lesson"), draws=3)
