@@ -1,8 +1,9 @@
 """The first lesson's numeric contexts: a teacher function, its relatives, and noise.
 
 A teacher is a random network 10 → 50 → 10 with tanh. `lesson/base` is the one to learn. `lesson/relative` mixes the
-base's weights with an independent teacher's: at relatedness r its output is r·base(x) + √(1 - r²)·other(x), so
-1 is the same teacher, 0 an unrelated one, -1 the opposed one, and its outputs correlate r with the base's.
+base's answers with those of another teacher that is uncorrelated with it: at relatedness r it answers
+r·base(x) + √(1 - r²)·other(x), so 1 is the same teacher, 0 an unrelated one, -1 the opposed one, and each output
+correlates r with the base's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 COUNT, WIDTH, HIDDEN = 1500, 10, 50
+BASE, OTHER = 10, 11  # the teachers' seeds
 
 
 def _teacher(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -34,9 +36,23 @@ def _answer(seed: int, inputs: np.ndarray) -> np.ndarray:
         values: np.ndarray = np.tanh(x @ first * 2) @ second
         return values
 
-    reference = raw(np.random.default_rng(0).normal(size=(10_000, WIDTH)))
+    reference = raw(_reference())
     scaled: np.ndarray = (raw(inputs) - reference.mean(0)) / reference.std(0)
     return scaled
+
+
+def _unrelated(inputs: np.ndarray) -> np.ndarray:
+    """Another teacher's outputs ``[N, 10]``, what they share with the base's taken out, variance one."""
+    shared = (_answer(BASE, _reference()) * _answer(OTHER, _reference())).mean(0)
+    rest: np.ndarray = (_answer(OTHER, inputs) - shared * _answer(BASE, inputs)) / (1 - shared**2) ** 0.5
+    return rest
+
+
+def _reference() -> np.ndarray:
+    """Inputs on which means and correlations are taken."""
+    import numpy as np
+
+    return np.random.default_rng(0).normal(size=(10_000, WIDTH))
 
 
 class Lesson(parts.Context):
@@ -74,7 +90,7 @@ class Base(Lesson):
 
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """The base teacher's."""
-        return _answer(10, inputs)
+        return _answer(BASE, inputs)
 
 
 class Relative(Lesson):
@@ -94,7 +110,7 @@ class Relative(Lesson):
     def outputs(self, inputs: np.ndarray) -> np.ndarray:
         """The mixture r·base + √(1 - r²)·other."""
         r = self.knobs.relatedness
-        mixed: np.ndarray = r * _answer(10, inputs) + (1 - r * r) ** 0.5 * _answer(11, inputs)
+        mixed: np.ndarray = r * _answer(BASE, inputs) + (1 - r * r) ** 0.5 * _unrelated(inputs)
         return mixed
 
 
@@ -111,5 +127,3 @@ class Noise(Lesson):
 
         drawn: np.ndarray = np.random.default_rng(12).normal(size=inputs.shape)
         return drawn
-
-

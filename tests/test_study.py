@@ -1,0 +1,127 @@
+"""Fair comparison: equal target updates, paired draws, an interval before a claim, one key for what trains alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
+from ctx.parts import Choice
+from ctx.prefix import Memo
+from ctx.study import arms, default_draws, rows
+from ctx.train import train
+from ctx.verdict import judge
+
+CONFIG = RunConfig(
+    sources=(SourceChoice(id="sentiment/sample-cafes-en"),),
+    target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
+    backbone=Choice(name="tiny"),
+    schedule=Choice(name="joint", knobs={"lam": 0.1}),
+    tuning=Choice(name="head"),
+    optim=Optim(epochs=2, min_updates=4, batch=16),
+)
+
+
+def with_(**changes: object) -> RunConfig:
+    return CONFIG.model_copy(update=changes)
+
+
+@pytest.mark.parametrize("schedule", ["joint", "sequential"])
+@pytest.mark.parametrize("size", [20, 150])
+def test_target_only_gets_as_many_target_updates_as_the_chosen_arm(schedule: str, size: int) -> None:
+    target = ContextChoice(id="sentiment/sample-gadgets-en", size=size)
+    found = arms(with_(schedule=Choice(name=schedule), target=target))
+    updates = {
+        arm: list(train(config, features=Memo()))[-1].final["updates"]["target"] for arm, config in found.items()
+    }
+    assert updates["target-only"] >= updates["chosen"] > updates["source-only"] == 0
+
+
+def test_a_study_goes_draw_by_draw_and_its_arms_share_the_seed() -> None:
+    planned = rows(with_(seed=5), 3)
+    assert [draw for _, draw, _ in planned] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [config.seed for _, _, config in planned] == [5, 5, 5, 6, 6, 6, 7, 7, 7]
+
+
+def test_a_baseline_as_the_chosen_setting_is_not_trained_twice() -> None:
+    assert set(arms(with_(schedule=Choice(name="source-only")))) == {"target-only", "source-only"}
+    assert set(arms(with_(schedule=Choice(name="joint", knobs={"lam": 0.0})))) == {"target-only", "source-only"}
+
+
+def test_the_baselines_are_the_same_runs_whatever_lambda_is() -> None:
+    one, other = (arms(with_(schedule=Choice(name="joint", knobs={"lam": lam}))) for lam in (0.1, 5.0))
+    for arm in ("target-only", "source-only"):
+        assert key(one[arm]) == key(other[arm])
+    assert key(one["chosen"]) != key(other["chosen"])
+
+
+def test_all_frozen_gets_ten_draws_and_anything_else_three() -> None:
+    assert default_draws(CONFIG) == default_draws(with_(tuning=Choice(name="freeze", knobs={"layers": 2}))) == 10
+    assert default_draws(with_(tuning=Choice(name="freeze", knobs={"layers": 1}))) == 3
+
+
+def test_what_trains_alike_has_one_key() -> None:
+    plain = key(CONFIG)
+    assert key(with_(tuning=Choice(name="freeze", knobs={"layers": 2}))) == plain
+    assert key(with_(optim=CONFIG.optim.model_copy(update={"head_lr": 1e-3}))) == plain
+    assert key(with_(sources=(SourceChoice(id="sentiment/sample-cafes-en", size=258),))) == plain
+    alone = with_(schedule=Choice(name="target-only"))
+    assert key(alone) == key(alone.model_copy(update={"sources": ()}))
+    assert canonical(canonical(CONFIG)) == canonical(CONFIG)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"schedule": Choice(name="joint", knobs={"lam": 0.2})},
+        {"target": ContextChoice(id="sentiment/sample-gadgets-en", size=21)},
+        {"backbone": Choice(name="tiny", knobs={"layers": 1})},
+        {"optim": Optim(epochs=3, min_updates=4, batch=16)},
+        {"keep": "last"},
+    ],
+)
+def test_what_trains_otherwise_has_another_key(change: dict[str, object]) -> None:
+    assert key(with_(**change)) != key(CONFIG)
+
+
+def test_the_key_is_the_same_in_every_process() -> None:
+    code = "import sys; from ctx.config import RunConfig, key; print(key(RunConfig.model_validate_json(sys.argv[1])))"
+    asked = [sys.executable, "-c", code, CONFIG.model_dump_json()]
+    assert subprocess.check_output(asked, text=True).strip() == key(CONFIG)
+
+
+def test_the_interval_is_that_of_the_paired_t_test() -> None:
+    random = np.random.default_rng(0)
+    ones, others = random.normal(0.7, 0.05, 10), random.normal(0.6, 0.05, 10)
+    verdict = judge(dict(enumerate(ones)), dict(enumerate(others)))
+    expected = stats.ttest_rel(ones, others).confidence_interval(0.95)
+    assert verdict is not None
+    assert (verdict.difference.low, verdict.difference.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "alone", "answer"),
+    [
+        ([0.8, 0.81, 0.79], [0.6, 0.62, 0.6], "helped"),
+        ([0.6, 0.62, 0.6], [0.8, 0.81, 0.79], "hurt"),
+        ([0.8, 0.5, 0.7], [0.6, 0.7, 0.65], "can't tell"),
+        ([0.9], [0.1], "can't tell"),
+        ([0.7, 0.7], [0.7, 0.7], "can't tell"),
+    ],
+)
+def test_no_claim_is_made_that_the_draws_do_not_carry(chosen: list[float], alone: list[float], answer: str) -> None:
+    verdict = judge(dict(enumerate(chosen)), dict(enumerate(alone)))
+    assert verdict is not None
+    assert verdict.answer == answer
+
+
+def test_only_draws_that_both_arms_have_are_compared() -> None:
+    verdict = judge({0: 0.9, 1: 0.8, 3: 0.1}, {0: 0.5, 1: 0.5, 2: 0.9})
+    assert verdict is not None
+    assert verdict.difference.draws == 2
+    assert judge({0: 1.0}, {1: 1.0}) is None
