@@ -27,7 +27,8 @@ def arms(config: RunConfig) -> dict[str, RunConfig]:
     chosen = canonical(config)
     found: dict[str, RunConfig] = {}
     if config.target:
-        alone = Choice(name="target-only", knobs={"updates": target_updates(config)})
+        fair = Choice(name="target-only", knobs={"updates": target_updates(config)})
+        alone = chosen.schedule if chosen.schedule.name == "target-only" else fair
         found["target-only"] = canonical(config.model_copy(update={"schedule": alone, "penalties": ()}))
     if config.sources and _same_labels(config):
         found["source-only"] = canonical(

@@ -134,6 +134,20 @@ def test_a_study_compares_arms_over_draws_and_says_its_verdict(capsys: Capture) 
     assert len(document(capsys, "list", "--studies")) == 2
 
 
+def test_a_study_of_a_baseline_has_no_third_arm_and_no_verdict_on_itself(capsys: Capture) -> None:
+    found = document(capsys, "study", *LESSON, "--draws", "1", "--schedule", "target-only")
+    assert list(found["arms"]) == ["target-only", "source-only"]
+    assert found["verdict"] is None
+
+
+def test_comparing_a_run_without_results_says_so(capsys: Capture) -> None:
+    run = document(capsys, "run", *LESSON, "--queue")["run"]
+    assert main(["compare", run, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["results"] == []
+    assert f"Run {run} is queued: it has no results." in err
+
+
 def test_runs_are_queued_stopped_resumed_named_deleted_and_brought_back(capsys: Capture) -> None:
     run = document(capsys, "run", *LESSON, "--queue")
     assert (run["state"], run["metrics"]) == ("queued", {"source": None, "target": None})

@@ -140,6 +140,9 @@ def compare(runs: Ids, json: Json = False) -> None:
     found = arms(rows.reset_index(drop=True))
     outcome = as_table(found_results(found, found[0]))
     unlike = differing(found)
+    for run in named:
+        if run.final is None:
+            note(f"Run {run.id} is {run.state}: it has no results.")
     document = {
         "arms": [{"arm": arm.label, "runs": [str(one) for one in arm.runs["id"]]} for arm in found],
         "settings": {

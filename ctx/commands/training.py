@@ -38,6 +38,7 @@ def run(
 ) -> int:
     """Train one configuration and one draw, here and now, and print its results on the test splits."""
     from ctx.store import open_store
+    from ctx.worker import run_here  # noqa: F401  here, so that no dispatcher takes the run while it loads
 
     config = prepared(given)
     store = open_store()
