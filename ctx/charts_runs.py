@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from ctx.charts import BOLD, BOTH, MORE, REFERENCE, THIN, figure, literal
@@ -11,6 +12,7 @@ from ctx.overlay import Overlay
 
 PALETTE = (BOTH, *MORE[:3], "#8B5FBF", "#A0522D")  # arms; source and target keep their own two
 DASHES = ("solid", "dash", "dot", "dashdot")
+MOST_BANDS = 8  # more of them can't be told apart
 ROOM = 34  # pixels above a chart for the camera
 CAMERA = {  # passed to st.plotly_chart: one button, which saves the chart as PNG in the browser
     "displaylogo": False,
@@ -32,51 +34,48 @@ def colour(place: int) -> str:
 def overlay_figure(
     found: Overlay, order: Sequence[str], axis: tuple[str, str], baseline: str = "", height: int = 320
 ) -> go.Figure:
-    """Means bold; single draws thin, or the range of all draws as a band. ``order``: the arms as colours go.
+    """Means bold; single draws thin, or the range of all draws as a band where there are few arms.
 
-    ``axis``: the titles of x and y, with units. ``baseline``: the arm that is drawn in the reference's grey.
+    ``order``: the arms as colours go. ``axis``: the titles of x and y, with units. ``baseline``: the arm that is drawn
+    in the reference's grey.
     """
+    means = {str(arm): own for arm, own in found.means.groupby("arm", sort=False)}
+    lines = {arm: _line(arm, order, baseline) for arm in means}
+    traces = [
+        _draw(own, str(arm), lines[str(arm)]) for (arm, _), own in found.draws.groupby(["arm", "run"], sort=False)
+    ]
+    if found.draws.empty and len(means) <= MOST_BANDS:
+        bands = {arm: own for arm, own in means.items() if (own["low"] < own["high"]).any()}
+        traces += [_band(own, arm, lines[arm]) for arm, own in bands.items()]
+    traces += [_mean(own, arm, lines[arm]) for arm, own in means.items()]
     chart = figure(height, "overlay").update_layout(margin_t=ROOM)
-    for arm, own in found.draws.groupby("arm", sort=False):
-        for _, draw in own.groupby("run", sort=False):
-            line = _line(str(arm), order, baseline) | {"width": THIN}
-            chart.add_scatter(
-                x=draw["x"],
-                y=draw["y"],
-                mode="lines",
-                line=line,
-                opacity=0.5,
-                showlegend=False,
-                legendgroup=str(arm),
-                hoverinfo="skip",
-            )
-    for arm, own in found.means.groupby("arm", sort=False):
-        line = _line(str(arm), order, baseline)
-        if not (own["low"] == own["high"]).all() and arm not in set(found.draws["arm"]):
-            chart.add_scatter(
-                x=[*own["x"], *own["x"][::-1]],
-                y=[*own["high"], *own["low"][::-1]],
-                fill="toself",
-                mode="lines",
-                line={"width": 0},
-                fillcolor=line["color"],
-                opacity=0.18,
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=str(arm),
-            )
-        name = literal(str(arm))
-        chart.add_scatter(
-            x=own["x"],
-            y=own["y"],
-            mode="lines" if len(own) > 2 else "lines+markers",
-            line=line | {"width": BOLD},
-            name=name,
-            legendgroup=str(arm),
-            hovertemplate=f"{name}<br>%{{x}}: %{{y:.3g}}<extra></extra>",
-        )
+    chart.add_traces(traces)  # all at once: one by one takes twice as long
     chart.update_xaxes(title_text=literal(axis[0]), rangemode="tozero")
     return chart.update_yaxes(title_text=literal(axis[1]))
+
+
+def _draw(own: pd.DataFrame, arm: str, line: Mapping[str, object]) -> go.Scatter:
+    thin = {**line, "width": THIN}
+    quiet = {"mode": "lines", "opacity": 0.5, "showlegend": False, "hoverinfo": "skip"}
+    return go.Scatter(x=own["x"], y=own["y"], line=thin, legendgroup=arm, **quiet)
+
+
+def _band(own: pd.DataFrame, arm: str, line: Mapping[str, object]) -> go.Scatter:
+    x, y = [*own["x"], *own["x"][::-1]], [*own["high"], *own["low"][::-1]]
+    quiet = {"mode": "lines", "opacity": 0.18, "showlegend": False, "hoverinfo": "skip", "line": {"width": 0}}
+    return go.Scatter(x=x, y=y, fill="toself", fillcolor=line["color"], legendgroup=arm, **quiet)
+
+
+def _mean(own: pd.DataFrame, arm: str, line: Mapping[str, object]) -> go.Scatter:
+    return go.Scatter(
+        x=own["x"],
+        y=own["y"],
+        mode="lines" if len(own) > 2 else "lines+markers",
+        line={**line, "width": BOLD},
+        name=literal(arm),
+        legendgroup=arm,
+        hovertemplate=f"{literal(arm)}<br>%{{x}}: %{{y:.3g}}<extra></extra>",
+    )
 
 
 def _line(arm: str, order: Sequence[str], baseline: str) -> dict[str, object]:

@@ -56,8 +56,8 @@ class Arm:
         """A result by seed, of the draws that have it."""
         if column not in self.runs:
             return {}
-        found = self.runs[["seed", column]].dropna()
-        return {int(seed): float(value) for seed, value in zip(found["seed"], found[column], strict=True)}
+        pairs = zip(self.runs["seed"].tolist(), self.runs[column].tolist(), strict=True)
+        return {int(seed): float(value) for seed, value in pairs if value is not None and value == value}
 
 
 def settings(table: pd.DataFrame) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from ctx.compare import Arm
 
+Series = tuple[np.ndarray, np.ndarray]  # steps, values
 MOST_CURVES, MOST_POINTS = 20, 1000
 MOST_DRAWS = 5  # an arm's draws are drawn one by one up to so many, else as a band
 
@@ -65,15 +67,15 @@ def overlay(store: Points, arms: Sequence[Arm], quantity: Quantity, role: str) -
     shown, one_by_one = drawn(arms)
     ids = [str(run) for arm in shown for run in arm.runs["id"]]
     y, guess = quantity.key.format(role=role), f"constant/{role}" if quantity.percent else ""
-    points = store.points(ids, [y, "seen/", *([guess] if guess else [])])
-    curves = {str(run): curve(own, y, guess) for run, own in points.groupby("run")}
+    told = series(store.points(ids, [y, "seen/", *([guess] if guess else [])]))
+    curves = {run: curve(own, y, guess) for run, own in told.items()}
     means, draws = [], []
     for arm in shown:
-        own = {str(run): curves[str(run)] for run in arm.runs["id"] if str(run) in curves and len(curves[str(run)])}
+        own = {run: curves[run] for run in arm.ids if run in curves and len(curves[run])}
         if own:
-            means.append(_mean(own).assign(arm=arm.label))
+            means.append(_mean(list(own.values())).assign(arm=arm.label))
             if one_by_one and len(own) > 1:
-                draws += [thinned(curve).assign(arm=arm.label, run=run) for run, curve in own.items()]
+                draws += [thinned(one).assign(arm=arm.label, run=run) for run, one in own.items()]
     return Overlay(
         _joined(means, ["arm", "step", "x", "y", "low", "high"]),
         _joined(draws, ["arm", "run", "step", "x", "y"]),
@@ -86,42 +88,54 @@ def _joined(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
 
 
-def curve(points: pd.DataFrame, y: str, guess: str = "") -> pd.DataFrame:
-    """Columns step, x, y of one run. ``points``: columns name, step, value; ``guess``: the metric that is 100 %."""
-    by_name = {str(name): own for name, own in points.groupby("name")}
-    if y not in by_name or (guess and guess not in by_name):
-        return pd.DataFrame(columns=["step", "x", "y"])
-    found = by_name[y]
-    values = found["value"].to_numpy()
+def series(points: pd.DataFrame) -> dict[str, dict[str, Series]]:
+    """By run and name: the steps and the values. ``points`` as the store gives them, in order of run, name, step."""
+    if points.empty:
+        return {}
+    runs, names = points["run"].to_numpy(dtype=object), points["name"].to_numpy(dtype=object)
+    steps, values = points["step"].to_numpy(dtype=float), points["value"].to_numpy(dtype=float)
+    starts = np.flatnonzero((runs[1:] != runs[:-1]) | (names[1:] != names[:-1])) + 1
+    found: dict[str, dict[str, Series]] = {}
+    for first, end in pairwise([0, *starts.tolist(), len(points)]):
+        found.setdefault(str(runs[first]), {})[str(names[first])] = (steps[first:end], values[first:end])
+    return found
+
+
+def curve(told: Mapping[str, Series], y: str, guess: str = "") -> pd.DataFrame:
+    """Columns step, x, y of one run, from what it told by name; ``guess``: the metric that is 100 %."""
+    if y not in told or (guess and guess not in told):
+        return pd.DataFrame({"step": [], "x": [], "y": []})
+    steps, values = told[y]
     if guess:
-        values = 100 * values / by_name[guess]["value"].iloc[0]
-    seen = [own for name, own in by_name.items() if name.startswith("seen/")]
-    return pd.DataFrame({"step": found["step"].to_numpy(), "x": examples(found["step"], seen), "y": values})
+        values = 100 * values / told[guess][1][0]
+    return pd.DataFrame({"step": steps, "x": examples(steps, told), "y": values})
 
 
-def examples(steps: pd.Series, seen: Sequence[pd.DataFrame]) -> np.ndarray:
-    """Examples seen at each step. They are told at every epoch's end; between two of them they grow evenly.
+def examples(steps: np.ndarray, told: Mapping[str, Series]) -> np.ndarray:
+    """Examples of all contexts seen at each step. They are told at every epoch's end; between two they grow evenly.
 
     While the first epoch runs nothing is told yet, and there are only the steps themselves.
     """
-    at = steps.to_numpy(dtype=float)
-    if not seen or max(own["step"].max() for own in seen) == 0:
-        return at
-    told = [np.interp(at, own["step"].to_numpy(dtype=float), own["value"].to_numpy()) for own in seen]
-    return np.asarray(np.sum(told, axis=0))
+    seen = [one for name, one in told.items() if name.startswith("seen/")]
+    if not seen or max(at[-1] for at, _ in seen) == 0:
+        return steps
+    return np.asarray(np.sum([np.interp(steps, at, count) for at, count in seen], axis=0))
 
 
-def _mean(curves: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _mean(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Mean, lowest and highest at every step that any draw has told."""
-    every = pd.concat(curves.values())
-    by_step = every.groupby("step", as_index=False).agg(
-        x=("x", "mean"), y=("y", "mean"), low=("y", "min"), high=("y", "max")
-    )
-    return thinned(by_step)
+    every = pd.concat(curves) if len(curves) > 1 else curves[0]
+    groups = every.groupby("step")
+    found = groups.mean()
+    y = groups["y"]
+    return thinned(found.assign(low=y.min(), high=y.max()).reset_index())
 
 
-def thinned(curve: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
-    """At most so many rows, spread evenly, the first and the last among them."""
-    if len(curve) <= most:
-        return curve
-    return curve.iloc[np.unique(np.linspace(0, len(curve) - 1, most).round().astype(int))]
+def thinned(told: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_POINTS` rows, spread evenly."""
+    return told if len(told) <= MOST_POINTS else told.iloc[evenly(len(told))]
+
+
+def evenly(n: int, most: int = MOST_POINTS) -> np.ndarray:
+    """At most so many of n places, spread evenly, the first and the last among them."""
+    return np.unique(np.linspace(0, max(n - 1, 0), min(n, most)).round().astype(int))

@@ -40,7 +40,7 @@ def unknown(name: str, values: Iterable[str], options: Sequence[str]) -> None:
                 "“{name}={value}” in the address is left out: {reason}.",
                 name=literal(name),
                 value=literal(value[:40]),
-                reason=literal(t("there is {known}", known=known or t("nothing of the kind yet"))),
+                reason=literal(t("it should be one of: {known}", known=known) if known else t("there is none yet")),
             )
         )
 

@@ -57,7 +57,7 @@ def _baseline(arms: Sequence[Arm]) -> Arm | None:
     if "compare_baseline" not in st.session_state:
         if asked not in ("", "none", *within):
             address.unknown("baseline", [asked], keys)
-        st.session_state["compare_baseline"] = within.get(asked, "")
+        st.session_state["compare_baseline"] = "" if asked == "none" else within.get(asked, usual)
     elif st.session_state["compare_baseline"] not in ("", *keys):
         st.session_state["compare_baseline"] = usual
     named = {"": t("none")} | {arm.key: arm.label for arm in arms}

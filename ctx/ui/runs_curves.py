@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from ctx.charts_runs import camera, overlay_figure
+from ctx.charts_runs import MOST_BANDS, camera, overlay_figure
 from ctx.compare import Arm, roles
 from ctx.i18n import t
 from ctx.overlay import MOST_DRAWS, Quantity, overlay
@@ -65,11 +65,10 @@ def overlaid(store: Store, arms: Sequence[Arm], order: Sequence[str], baseline: 
 
 def _said(drawn: int, asked: int, folded: bool) -> None:
     words = [t("Bold: the mean over draws.")]
-    words.append(
-        t("Bands: from the lowest to the highest draw.")
-        if folded
-        else t("Thin: single draws (up to {n}).", n=MOST_DRAWS)
-    )
+    if folded and drawn <= MOST_BANDS:
+        words.append(t("Bands: from the lowest to the highest draw."))
+    elif not folded:
+        words.append(t("Thin: single draws (up to {n}).", n=MOST_DRAWS))
     if drawn < asked:
         words.append(t("The first {n} of {all} arms are drawn; the table has all.", n=drawn, all=asked))
     st.caption(" ".join(words))

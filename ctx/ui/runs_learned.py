@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -9,11 +11,12 @@ from ctx import charts
 from ctx.charts import Mark
 from ctx.charts_runs import ROOM, camera
 from ctx.i18n import t
-from ctx.overlay import thinned
+from ctx.overlay import Series, evenly, series
 from ctx.records import Run
 from ctx.results import metrics_of
 from ctx.store import Store
 
+TRAINING, VALIDATION = "training", "validation"
 NAMES = ("loss/", "validation/", "constant/", "grad_norm", "phase", "kept")
 
 
@@ -47,39 +50,38 @@ def curves(store: Store, run: Run) -> None:
     contexts = run.config.contexts()
     first = next(iter(contexts.values()))
     metric = metrics_of(first.id)[0]
-    loss = [(f"loss/{key}", key, "train") for key in contexts] + [
-        (f"validation/{key}/loss", key, "validation") for key in contexts
+    loss = [(f"loss/{key}", key, TRAINING) for key in contexts] + [
+        (f"validation/{key}/loss", key, VALIDATION) for key in contexts
     ]
     wanted = {
         t("loss, % of a constant guess") if percent else t("loss"): loss,
         t("{metric} on validation", metric=metric.label): [
-            (f"validation/{key}/{metric.name}", key, "validation") for key in contexts
+            (f"validation/{key}/{metric.name}", key, VALIDATION) for key in contexts
         ],
-        t("gradient norm"): [("grad_norm", "all", "train")],
+        t("gradient norm"): [("grad_norm", "all", TRAINING)],
     }
-    marks = _marks(found)
+    told, marks = series(found)[run.id], _marks(found)
     for place, ((title, names), column) in enumerate(zip(wanted.items(), st.columns(3), strict=True)):
-        lines = _lines(found, names, run, percent and place == 0)
-        if lines.empty:
+        lines = _lines(told, names, percent and place == 0)
+        if not lines:
             continue
         figure = charts.curves(lines, (t("updates"), title), marks, revision=f"{run.id}{title}", height=300)
         figure.update_layout(margin_t=ROOM, showlegend=place < 2)
         column.plotly_chart(figure, key=f"run_curves_{place}", config=camera(f"ctx-run-{run.id}"), alt=title)
 
 
-def _lines(found: pd.DataFrame, names: list[tuple[str, str, str]], run: Run, percent: bool) -> pd.DataFrame:
-    parts = []
-    guesses = found[found["name"].str.startswith("constant/")].set_index("name")["value"]
+def _lines(told: Mapping[str, Series], names: Sequence[tuple[str, str, str]], percent: bool) -> list[charts.Line]:
+    """``names``: metric, context and part of each curve; ``percent``: of the context's constant guess."""
+    found = []
     for name, key, part in names:
-        own = thinned(found[found["name"] == name])
-        scale = 100 / guesses[f"constant/{key}"] if percent and f"constant/{key}" in guesses else 1.0
-        if len(own) and not (percent and scale == 1.0):
-            parts.append(
-                pd.DataFrame(
-                    {"x": own["step"], "y": own["value"] * scale, "line": key, "part": part, "run": run.id[:8]}
-                ).assign(colour=_colour(key))
-            )
-    return pd.concat(parts) if parts else pd.DataFrame()
+        guess = told.get(f"constant/{key}")
+        if name not in told or (percent and guess is None):
+            continue
+        steps, values = told[name]
+        kept = evenly(len(steps))
+        y = 100 * values / guess[1][0] if percent and guess is not None else values
+        found.append(charts.Line(f"{key} · {part}", steps[kept], y[kept], _colour(key), bold=part == VALIDATION))
+    return found
 
 
 def _colour(key: str) -> str:

@@ -17,6 +17,7 @@ from ctx.store import Store
 from ctx.ui import runs_address as address
 
 MOST_CHOSEN = 200  # runs that are compared at once; their names go into the address
+MOST_FIRST = 60  # runs of the newest study that are ticked before anybody has ticked any
 NEWEST = "created"
 FIRST_RESULTS = ("target/macro_f1", "target/r2", "source/macro_f1", "source/r2")
 
@@ -93,7 +94,7 @@ def chosen(table: pd.DataFrame, store: Store) -> list[str]:
     for study in wanted:
         ids = list(dict.fromkeys(run.id for _, _, run in store.study_runs(study) if run.id in there))
         if len(ids) > 1:
-            return ids
+            return ids[:MOST_FIRST]
     if "study" in st.query_params:
         address.unknown("study", wanted, newest)
     return []
