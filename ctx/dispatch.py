@@ -14,7 +14,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ctx.errors import StoreError
+from ctx.errors import CtxError, StoreError
+from ctx.gc import collect
 from ctx.home import home, project, store_url
 from ctx.leases import new_holder
 from ctx.manifest import PATIENT, cores
@@ -92,6 +93,7 @@ class Dispatcher:
         self.idle_seconds = float(os.environ.get("CTX_IDLE_SECONDS", "600"))
         self.busy_at = time.monotonic()
         self.looked = 0.0
+        self.stamp, self.stale, self.resting = stamp(), False, True
         self.trouble_since: float | None = None
 
     def run(self) -> bool:
@@ -101,8 +103,11 @@ class Dispatcher:
         threading.Thread(target=self._hold, daemon=True, name="lease").start()
         workforce = Workforce(self.store, slots())
         try:
+            tidy(self.store)
             while not self.over.is_set():
                 self._tick(workforce)
+                if self.stale:
+                    break
                 if time.monotonic() - self.busy_at > self.idle_seconds and self._leave():
                     break
         finally:
@@ -119,7 +124,12 @@ class Dispatcher:
             if time.monotonic() - self.looked > DEAD_SECONDS:
                 self.store.release_dead()
                 self.looked = time.monotonic()
-            if workforce.assign():
+            load = self.store.load()
+            if self.resting and load.anything() and stamp() != self.stamp:
+                self.stale = True  # ctx is other code by now: start afresh before taking more
+                return
+            self.resting = not workforce.assign(load)
+            if not self.resting:
                 self.busy_at = time.monotonic()
             self.trouble_since = None
         except StoreError as error:
@@ -138,11 +148,23 @@ class Dispatcher:
     def _leave(self) -> bool:
         """Give the lease back, unless something was queued by somebody who still saw it held."""
         self.store.give_lease(LEASE, self.holder)
-        load = self.store.load()
-        if not (load.waiting or load.jobs):
+        if not self.store.load().anything():
             return True
         self.busy_at = time.monotonic()
         return not self.store.take_lease(LEASE, self.holder, LEASE_SECONDS)
+
+
+def stamp() -> int:
+    """Changes when a file of ctx does."""
+    return max(path.stat().st_mtime_ns for path in Path(__file__).parent.rglob("*.py"))
+
+
+def tidy(store: Store) -> None:
+    """Make room before work begins: weights beyond CTX_KEEP_GB, and what was deleted a day ago or longer."""
+    try:
+        collect(store, deleted_before=time.time() - 86_400)
+    except CtxError as error:
+        say(str(error))
 
 
 def say(text: str) -> None:
@@ -153,11 +175,15 @@ def say(text: str) -> None:
 def main() -> int:
     """Serve the store that CTX_STORE names."""
     try:
-        served = Dispatcher(open_store()).run()
+        dispatcher = Dispatcher(open_store())
+        served = dispatcher.run()
     except StoreError as error:
         say(str(error))
         return 1
-    say("idle, gone" if served else "another dispatcher serves this store")
+    if dispatcher.stale and sys.platform != "win32":
+        say("ctx has changed: starting afresh")
+        os.execv(sys.executable, [sys.executable, "-m", "ctx.dispatch"])
+    say("gone" if served else "another dispatcher serves this store")
     return 0
 
 

@@ -37,11 +37,14 @@ def keep_gigabytes() -> float:
         raise BadInput(f"CTX_KEEP_GB is “{asked}”: set it to a number of gigabytes, such as 5.") from None
 
 
-def collect(store: Store, keep_gb: float | None = None) -> Collected:
-    """Purge deleted runs and drop the oldest ended runs' weights beyond ``keep_gb``. Raises StoreError."""
+def collect(store: Store, keep_gb: float | None = None, deleted_before: float | None = None) -> Collected:
+    """Purge deleted runs and drop the oldest ended runs' weights beyond ``keep_gb``. Raises StoreError, BadInput.
+
+    ``deleted_before`` (epoch seconds) spares what was deleted later and may still be brought back.
+    """
     limit = (keep_gigabytes() if keep_gb is None else keep_gb) * 1e9
     before = _bytes()
-    purged = store.purge()
+    purged = store.purge(deleted_before)
     for run_id in purged:
         shutil.rmtree(home() / "runs" / run_id, ignore_errors=True)
     left, files = _bytes(), 0

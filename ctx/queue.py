@@ -36,6 +36,10 @@ class Load:
     jobs: dict[str, int]
     next: dict[str, Any] | None
 
+    def anything(self) -> bool:
+        """Whether anything waits for a worker."""
+        return bool(self.waiting or self.jobs)
+
 
 class Queue(Base):
     """Runs that wait, and who takes them."""

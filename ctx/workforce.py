@@ -83,9 +83,8 @@ class Workforce:
             self.hands.remove(hand)
             hand.pipe.close()
 
-    def assign(self) -> bool:
+    def assign(self, load: Load) -> bool:
         """Tell idle workers what to take; whether there is anything to do or being done."""
-        load = self.store.load()
         wanted = max(1, min(self.slots, load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
             self._tell("run", threads=1 if wanted > 1 else cores())
@@ -93,7 +92,11 @@ class Workforce:
             self._tell("encode", threads=cores())
         if load.jobs.get("fetch") and self._at("fetch") == 0:
             self._tell("fetch", extra=1)
-        return bool(load.waiting or load.jobs or load.running or any(hand.task for hand in self.hands))
+        return bool(load.anything() or load.running or self.busy())
+
+    def busy(self) -> bool:
+        """Whether any worker is at work."""
+        return any(hand.task for hand in self.hands)
 
     def _at(self, task: str) -> int:
         return sum(hand.task == task for hand in self.hands)

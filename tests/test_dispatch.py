@@ -1,8 +1,10 @@
 """The dispatcher: started by whoever queues, alone on its store, its workers quick and kept, gone when idle."""
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -96,6 +98,25 @@ def test_jobs_are_done_beside_runs_and_say_what_went_wrong(served: Served) -> No
     assert store.job(fetch.id).state == "failed"
     assert "CTX_OFFLINE" in str(store.job(fetch.id).error)
     assert "no context or backbone called “nowhere”" in str(store.job(wrong.id).error)
+
+
+def test_a_dispatcher_from_before_a_change_of_ctx_starts_afresh_before_it_takes_more(
+    served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A new part works at once: nobody has to find and end the dispatcher first."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(Path(dispatch.__file__).parent, copy / "ctx", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(dispatch, "__file__", str(copy / "ctx" / "dispatch.py"))
+    monkeypatch.setattr(dispatch, "project", lambda: copy)
+    one = served.store.add_run(lesson(epochs=1))
+    pid = served.ensure()
+    first = ended(served.store, one.id)
+    (copy / "ctx" / "errors.py").touch()
+    until(lambda: not psutil.Process(int(first.manifest["worker"].split(":")[1])).cpu_percent(0.2), "it rests")
+    last = ended(served.store, served.store.add_run(lesson(1, epochs=1)).id)
+    assert last.state == "done"
+    assert first.manifest["worker"] != last.manifest["worker"]
+    assert served.dispatcher() == pid
 
 
 def test_with_no_workers_allowed_here_nothing_is_started(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
