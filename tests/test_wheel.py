@@ -5,32 +5,21 @@ import os
 import subprocess
 import sys
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.wheels import ROOT, build, unpack
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built with the backend that is installed, so that nothing is fetched."""
-    assert find_spec("hatchling"), "hatchling is missing: pip install -e '.[test]'"
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return next(folder.glob("*.whl"))
+    return build(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def unpacked(wheel: Path) -> Path:
-    """A wheel is a zip whose files lie as they will in site-packages."""
-    folder = wheel.parent / "site"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    return folder
+    return unpack(wheel)
 
 
 def ctx(unpacked: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,13 @@ def test_a_refresh_and_a_closed_browser_in_mid_run_lose_nothing(serve: Callable[
 def test_a_killed_and_restarted_web_server_loses_nothing(
     serve: Callable[..., Served], visit: Visit, watched: Watched
 ) -> None:
-    watched.forgiven += ["WebSocket", "_stcore", "ERR_CONNECTION", "disconnected from server", "Is Streamlit still running?"]
+    watched.forgiven += [
+        "WebSocket",
+        "_stcore",
+        "ERR_CONNECTION",
+        "disconnected from server",
+        "Is Streamlit still running?",
+    ]
     server = serve()
     made = study(server, SLOW, draws=2, wait=False)
     page = visit(f"{server.url}/lab?study={made}")
