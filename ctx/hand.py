@@ -11,6 +11,7 @@ from typing import Any
 from ctx import assets
 from ctx.errors import BadInput, CtxError, StoreError
 from ctx.leases import new_holder
+from ctx.manifest import manifest
 from ctx.records import Job
 from ctx.registry import registry
 from ctx.store import Store, open_store
@@ -28,6 +29,7 @@ def serve(pipe: Connection, url: str) -> None:
     holder = new_holder()
     store = open_store(url, migrate=False)
     study: str | None = None
+    manifest()  # gathered before anybody waits for it
     try:
         pipe.send({"holder": holder, "missing": missing})
         while True:
