@@ -87,7 +87,7 @@ def here(store: Store, found: Run, watch: Callable[[Any], None] | None = None) -
     from ctx.worker import run_here
 
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a library's bar amid ours
-    if found.state == "running":
+    if watch is None and found.state == "running":
         note(f"Another process is training run {found.id}: waiting for it, or going on where it died.")
     elif watch is None:
         note("Preparing: the backbone is loaded, the texts are read.")
