@@ -81,11 +81,13 @@ def dots(
     axis: str,
     floor: float | None = None,
     revision: str = "dots",
+    reach: float = NARROWEST,
 ) -> go.Figure:
     """A row of dots an arm: each draw a small dot, their mean a large one, its 95 % interval a line (from 3 draws on).
 
     ``values``: columns row, draw, value. ``rows``: (label, colour) from the top; labels are what the column row holds.
     ``axis``: the metric's name for the x axis. ``floor``: a dotted line through all rows.
+    ``reach``: how much the axis spans at least.
     """
     values = values.dropna(subset=["value"])
     traces: list[dict[str, Any]] = []
@@ -96,7 +98,7 @@ def dots(
     ticks = {"tickvals": list(range(len(rows))), "ticktext": [literal(label) for label, _ in rows]}
     layout = _layout(len(rows) * ROW_HEIGHT + 46, revision) | {
         "yaxis": {"range": [len(rows) - 0.4, -0.7], "showgrid": False, "fixedrange": True, "tickfont": TICKS} | ticks,
-        "xaxis": _axis(axis) | {"range": _room(values["value"].tolist(), floor)},
+        "xaxis": _axis(axis) | {"range": _room(values["value"].tolist(), floor, reach)},
         "shapes": [] if floor is None else [_upright(floor, "dot")],
         "showlegend": False,
     }
@@ -116,12 +118,12 @@ def _upright(x: float, dash: str) -> dict[str, Any]:
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
 
 
-def _room(values: list[float], floor: float | None) -> list[float] | None:
+def _room(values: list[float], floor: float | None, reach: float) -> list[float] | None:
     """The x range: all dots and the floor, with room for the labels."""
     every = [*values, *([] if floor is None else [floor])]
     if not every:
         return None
-    low, high = min(every), max(*every, min(every) + NARROWEST)
+    low, high = min(every), max(*every, min(every) + reach)
     spread = high - low
     return [low - 0.08 * spread, high + 0.12 * spread]
 
@@ -149,6 +151,8 @@ def _row_of_dots(own: pd.DataFrame, place: int, label: str, colour: str) -> list
         "cliponaxis": False,
         "hovertemplate": f"{label}<br>mean of {len(values)}: %{{x:.3f}}<extra></extra>",
     }
+    if len(values) == 1:
+        return [large]
     if low is None or high is None or len(values) < SPREAD_FROM:
         return [small, large]
     line = {"color": colour, "width": 3}

@@ -45,7 +45,7 @@ def formula(config: RunConfig) -> str:
         weights = {key: weight(0.0) for key, weight in phase.weights.items()}
         terms = [f"L({names[key]})" if w == 1 else f"{w:g} · L({names[key]})" for key, w in weights.items()]
         said.append(" + ".join(terms))
-    return t(" , then ").join(f"L = {each}" for each in said)
+    return t(", then ").join(f"L = {each}" for each in said)
 
 
 def lam(config: RunConfig) -> float | None:

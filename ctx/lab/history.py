@@ -20,7 +20,7 @@ ABSENT = "–"
 class Past:
     """A study of before: what it was about, what differs from the one before it, and its answer.
 
-    ``differs`` is "" where nothing does, None for the oldest of all.
+    It is compared with the one before it of the same task. ``differs`` is "" where nothing does, None for the oldest.
     """
 
     study: Study
@@ -40,7 +40,8 @@ def past(store: Store, limit: int = 8) -> list[Past]:
             continue
     said = []
     for n, (study, config, answer) in enumerate(found[:limit]):
-        before = found[n + 1][1] if n + 1 < len(found) else None
+        alike = (old for _, old, _ in found[n + 1 :] if old.task().name == config.task().name)
+        before = next(alike, None)
         said.append(Past(study, about(config), changes(before, config) if before else None, answer))
     return said
 

@@ -18,7 +18,7 @@ from ctx.study import default_draws
 
 FIRST = ("source", "target", *PARTS)  # settings that decide which others there are
 OWN = ("app", "study", "draws")  # what an address holds beside settings
-MOST_DRAWS = 50
+MOST_DRAWS, LONGEST = 50, 12  # draws of a study; characters of a number
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def view(address: Mapping[str, str], store: Store, fallback: bool = False) -> Vi
     base = asked(study) if study else data.default(application)
     names = [name for name in address if name not in OWN]
     if fallback and study is None and not names and application == "sentiment":
-        return View(application, None, base, data.sample(), default_draws(data.sample()), tuple(notes))
-    config = _settled(base, {name: address[name] for name in names}, notes)
+        config = data.sample()
+    else:
+        config = _settled(base, {name: address[name] for name in names}, notes)
     draws = asked_draws(study) if study else default_draws(config)
     if "draws" in address:
         draws = _draws(address["draws"], draws, notes)
@@ -111,6 +112,8 @@ def from_text(one: Setting, text: str) -> Any:
         return text == "on"
     if one.kind in ("whole", "number"):
         try:
+            if len(text) > LONGEST:
+                raise ValueError
             return int(text) if one.kind == "whole" else float(text)
         except ValueError:
             raise BadInput(t("it should be a number")) from None

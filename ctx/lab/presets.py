@@ -11,6 +11,8 @@ from ctx.i18n import t
 from ctx.lab.data import needed
 from ctx.lab.settings import change
 
+MOST = 5
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -26,78 +28,74 @@ def presets(config: RunConfig) -> list[Preset]:
     """Those that can be run here and change something, at most five."""
     lesson = config.task().applications[0] == "lesson"
     found = []
-    for name, title, why, changes in _lesson() if lesson else _sentiment():
-        try:
-            changed = config
-            for setting, value in changes.items():
-                changed = change(changed, setting, value)
-            check(changed)
-        except CtxError:
-            continue
-        if changed != config and not needed(changed):
-            found.append(Preset(name, title, why, changed))
-    return found[:5]
+    for preset in _lesson(config) if lesson else _sentiment(config):
+        if preset is not None and preset.config != config and not needed(preset.config):
+            found.append(preset)
+    return found[:MOST]
 
 
-def _sentiment() -> list[tuple[str, str, str, dict[str, Any]]]:
-    hurting = {"source": "sentiment/movies", "target": "sentiment/tweets", "target.size": 500, "schedule": "joint"}
+def _preset(config: RunConfig, name: str, title: str, why: str, **changes: Any) -> Preset | None:
+    """The preset with these settings changed (``__`` stands for the point); None where they don't go together."""
+    try:
+        for setting, value in changes.items():
+            config = change(config, setting.replace("__", "."), value)
+        return Preset(name, title, why, check(config))
+    except CtxError:
+        return None
+
+
+def _sentiment(config: RunConfig) -> list[Preset | None]:
+    hurting = {"source": "sentiment/movies", "target": "sentiment/tweets", "target__size": 500}
+    samples = config.target is not None and "/sample-" in config.target.id
+    other = {"source": "sentiment/sample-cafes-zh"} if samples else {"backbone": "tiny", "tuning": "full"}
+    title = t("A source in another language") if samples else t("Without pretraining")
+    why = t("This encoder has never seen one.") if samples else t("A small encoder that has read nothing before.")
+    few, more = t("Few labels: here a source has most to give."), t("With more labels, does the target need a source?")
     return [
-        (
-            "more",
-            t("500 labels: still worth it?"),
-            t("With more labels of its own, does the target need a source?"),
-            {"target.size": 500},
-        ),
-        (
+        _preset(config, "more", t("500 labels: still worth it?"), more, target__size=500),
+        _preset(config, "many", t("200 labels: still worth it?"), more, target__size=200) if samples else None,
+        _preset(config, "few", t("20 labels"), few, target__size=20),
+        _preset(
+            config,
             "hurts",
             t("A source that hurts"),
             t("Film reviews for tweets, which have 500 labels of their own."),
-            hurting | {"schedule.lam": 0.1},
+            **hurting,
+            schedule="joint",
+            schedule__lam=0.1,
         ),
-        ("all", t("200 labels"), t("Ten times the labels."), {"target.size": 200}),
-        ("few", t("20 labels"), t("Few labels: here a source has most to give."), {"target.size": 20}),
-        (
-            "swap",
-            t("The other way round"),
-            t("The target helps the source: what is easy one way may be hard back."),
-            {},
-        ),
+        _preset(swapped(config), "swap", t("The other way round"), t("What is easy one way may be hard back.")),
+        _preset(config, "other", title, why, **other),
     ]
 
 
-def _lesson() -> list[tuple[str, str, str, dict[str, Any]]]:
+def _lesson(config: RunConfig) -> list[Preset | None]:
+    relative = {"source": "lesson/relative", "target": "lesson/base"}
+    opposed, unrelated = (
+        t("Every answer of the source is the wrong way round."),
+        t("It has nothing to do with the target."),
+    )
+    forgot = t("What the textbook listing does: the target starts afresh.")
     return [
-        (
-            "opposed",
-            t("An opposed teacher"),
-            t("Every answer of the source is the wrong way round."),
-            {"source": "lesson/relative", "source.relatedness": -1.0},
-        ),
-        (
-            "unrelated",
-            t("An unrelated teacher"),
-            t("The source has nothing to do with the target."),
-            {"source": "lesson/relative", "source.relatedness": 0.0},
-        ),
-        (
+        _preset(config, "opposed", t("An opposed teacher"), opposed, **relative, source__relatedness=-1.0),
+        _preset(config, "unrelated", t("An unrelated teacher"), unrelated, **relative, source__relatedness=0.0),
+        _preset(
+            config,
             "forgot",
             t("Forget to copy the weights"),
-            t("What the textbook listing does: the target starts afresh."),
-            {"schedule": "sequential", "schedule.copy_weights": False},
+            forgot,
+            schedule="sequential",
+            schedule__copy_weights=False,
         ),
-        ("noise", t("Pure noise as source"), t("Answers drawn at random."), {"source": "lesson/noise"}),
-        (
+        _preset(config, "noise", t("Pure noise as source"), t("Answers drawn at random."), source="lesson/noise"),
+        _preset(
+            config,
             "more",
             t("500 labels: still worth it?"),
-            t("With more labels of its own, does the target need a source?"),
-            {"target.size": 500},
+            t("With more labels, does the target need a source?"),
+            target__size=500,
         ),
-        (
-            "same",
-            t("The same teacher"),
-            t("The source is the target's own teacher."),
-            {"source": "lesson/relative", "source.relatedness": 1.0},
-        ),
+        _preset(config, "same", t("The same teacher"), t("The target's own."), **relative, source__relatedness=1.0),
     ]
 
 

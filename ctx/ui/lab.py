@@ -8,7 +8,7 @@ import streamlit as st
 
 from ctx.lab.answer import Answer
 from ctx.lab.link import View
-from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page
+from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page, state
 
 FRESH_SECONDS, FAST, SLOW = 6.0, 0.4, 1.0  # how often a study that runs is looked at: often while it is young
 
@@ -26,6 +26,13 @@ def data_state(view: View) -> None:
 
 def result(view: View) -> None:
     """The answer and what belongs to it: in a fragment that looks again by itself while runs are at work."""
+    with st.container(key="answer"):
+        _result(view)
+    if st.session_state.pop(state.LOOK, False):
+        page.bring_up("answer")
+
+
+def _result(view: View) -> None:
     study = view.study
     if study is None:
         lab_answer.empty(view)

@@ -18,6 +18,8 @@ from ctx.lab.names import short
 from ctx.records import WAITING
 from ctx.ui import lab_controls, page, state
 
+EMPTY, REACH = 0.5, 0.2  # how much of the results' axis is shown at least, before and during training
+
 
 def empty(view: View) -> None:
     """Before training: the floor is known already, the rest waits."""
@@ -33,7 +35,7 @@ def empty(view: View) -> None:
     rows += list(zip(named, colours, strict=True))
     with left:
         st.subheader(t("Answer"), anchor=False)
-        _dots(shown, values, rows, floor)
+        _dots(shown, values, rows, floor, EMPTY)
         st.caption(t("Always giving one answer scores this much. Guess, then train: the other rows fill in."))
     with right:
         st.subheader(t("What Train will do"), anchor=False)
@@ -56,10 +58,12 @@ def show(view: View, found: Answer) -> None:
     _notes(view, found)
 
 
-def _dots(found: Answer, values: object, rows: list[tuple[str, str]], floor: dict[int, float]) -> None:
+def _dots(
+    found: Answer, values: object, rows: list[tuple[str, str]], floor: dict[int, float], reach: float = REACH
+) -> None:
     mean = sum(floor.values()) / len(floor) if floor else None
     axis = t("{metric} on the target's test set", metric=found.metric.label)
-    figure = charts.dots(values, rows, axis, mean)  # type: ignore[arg-type]
+    figure = charts.dots(values, rows, axis, mean, reach=reach)  # type: ignore[arg-type]
     page.plot(figure, "dots", words.headline(found))
 
 

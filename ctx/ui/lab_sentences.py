@@ -21,7 +21,7 @@ def show(found: Answer) -> None:
     if not has_labels(found.config):
         _lesson()
         return
-    st.subheader(t("Sentences"), anchor=False)
+    st.subheader(t("Sentences that changed"), anchor=False)
     done = sorted(set(found.results("target-only")) & set(found.results(found.chosen)))
     if found.chosen == "target-only" or not done:
         st.caption(t("When the first draw is complete, you read here what the source changed."))

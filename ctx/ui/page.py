@@ -25,7 +25,7 @@ STYLE = """<style>
   .stMainBlockContainer {padding: 3.6rem .8rem 5rem;}
   .st-key-setup-line {display: flex;}
   .st-key-setup-closed {display: none;}
-  .st-key-train {position: sticky; bottom: 0; z-index: 10;}
+  .st-key-train:has(button:enabled), .st-key-stop {position: fixed; bottom: .8rem; right: .8rem; z-index: 100;}
 }
 </style>"""
 JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read as an emoji, a link or an arrow
@@ -93,6 +93,12 @@ def numbers(text: str, colour: str) -> None:
 def style() -> None:
     """The few rules that Streamlit has no option for: less air at the top; on a phone one line of set-up first."""
     st.html(STYLE)
+
+
+def bring_up(key: str) -> None:
+    """Scroll the container of this key into sight, once."""
+    script = f"document.querySelector('.st-key-{key}')?.scrollIntoView({{behavior: 'smooth', block: 'start'}})"
+    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
 def plot(figure: Figure, key: str, alt: str) -> None:

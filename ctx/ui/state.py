@@ -16,7 +16,7 @@ from ctx.lab.settings import change
 from ctx.study import default_draws, rows
 from ctx.ui.page import store
 
-GUESS, TROUBLE = "guess", "trouble"  # keys in the session
+GUESS, TROUBLE, LOOK = "guess", "trouble", "look up"  # keys in the session
 
 
 def current() -> link.View:
@@ -84,6 +84,7 @@ def train(config: RunConfig, draws: int, guess: str | None) -> None:
         study = store().add_study(about(config), spec, rows(config, draws))
         ensure(store().url)
         st.query_params.from_dict({"study": study.id})
+        st.session_state[LOOK] = True
 
     attempt(act)
 

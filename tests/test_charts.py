@@ -1,0 +1,86 @@
+"""Charts: what is drawn is what came in, in the colours of the template."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ctx import charts
+
+
+def values(**rows: list[float]) -> pd.DataFrame:
+    found = [(row, draw, value) for row, own in rows.items() for draw, value in enumerate(own)]
+    return pd.DataFrame(found, columns=["row", "draw", "value"])
+
+
+def test_each_draw_is_a_dot_and_the_mean_stands_above_them() -> None:
+    figure = charts.dots(values(both=[0.7, 0.8, 0.9]), [("both", charts.BOTH)], "macro-F1")
+    small, spread, large = figure.data
+    assert list(small.x) == [0.7, 0.8, 0.9]
+    assert large.x[0] == pytest.approx(0.8)
+    assert large.y[0] == 0
+    assert min(small.y) > 0
+    low, high = stats.t.interval(0.95, 2, loc=0.8, scale=stats.sem([0.7, 0.8, 0.9]))
+    assert list(spread.x) == pytest.approx([low, high])
+
+
+@pytest.mark.parametrize(("draws", "traces"), [(1, 1), (2, 2), (3, 3)])
+def test_an_interval_is_drawn_from_three_draws_on(draws: int, traces: int) -> None:
+    figure = charts.dots(values(both=[0.7, 0.8, 0.9][:draws]), [("both", charts.BOTH)], "macro-F1")
+    assert len(figure.data) == traces
+
+
+def test_rows_without_results_keep_their_place() -> None:
+    figure = charts.dots(values(second=[0.5]), [("first", "red"), ("second", "blue")], "R²", floor=0.1)
+    assert list(figure.layout.yaxis.ticktext) == ["first", "second"]
+    assert figure.data[0].y[0] == 1
+    assert figure.layout.shapes[0].x0 == 0.1
+    assert figure.layout.xaxis.range[0] < 0.1
+
+
+def test_small_differences_do_not_look_large() -> None:
+    figure = charts.dots(values(a=[0.800], b=[0.801]), [("a", "red"), ("b", "blue")], "macro-F1")
+    low, high = figure.layout.xaxis.range
+    assert high - low >= charts.NARROWEST
+
+
+def test_missing_results_are_left_out() -> None:
+    figure = charts.dots(values(a=[float("nan"), 0.5]), [("a", "red")], "macro-F1")
+    assert list(figure.data[0].x) == [0.5]
+
+
+def test_no_figure_reads_markup_from_data() -> None:
+    row = "<b>bold</b> & more"
+    figure = charts.dots(values(**{row: [0.5]}), [(row, "red")], "macro-F1")
+    assert figure.layout.yaxis.ticktext[0] == "&lt;b&gt;bold&lt;/b&gt; &amp; more"
+    line = charts.Line("<i>x</i>", [0.0, 1.0], [1.0, 2.0], "red")
+    assert charts.curves([line], ("<u>", "y")).data[0].name == "&lt;i&gt;x&lt;/i&gt;"
+
+
+def test_training_is_thin_and_validation_bold() -> None:
+    x = np.arange(5.0)
+    figure = charts.curves(
+        [charts.Line("training", x, x, charts.SOURCE), charts.Line("validation", x, x, charts.SOURCE, bold=True)],
+        ("examples", "loss"),
+    )
+    assert figure.data[0].line.width < figure.data[1].line.width
+
+
+def test_a_name_stands_once_in_the_legend_and_a_missing_value_is_a_gap() -> None:
+    lines = [charts.Line("each draw", [0.0, 1.0, 2.0], [1.0, float("nan"), 2.0], "red") for _ in range(3)]
+    figure = charts.curves(lines, ("examples", "loss"))
+    assert [trace.showlegend for trace in figure.data] == [True, False, False]
+    assert not any(trace.connectgaps for trace in figure.data)
+
+
+def test_marks_at_one_place_are_written_together() -> None:
+    line = charts.Line("x", [0.0, 9.0], [1.0, 1.0], "red")
+    figure = charts.curves([line], ("x", "y"), [charts.Mark(5.0, "hand-over"), charts.Mark(5.0, "kept")])
+    assert [note.text for note in figure.layout.annotations] == ["hand-over, kept"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.7534, ".753"), (-0.0241, "-.024"), (1.25, "1.25"), (1.0, "1.00"), (0.9999, "1.00")]
+)
+def test_results_have_three_digits(value: float, text: str) -> None:
+    assert charts.number(value) == text

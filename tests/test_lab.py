@@ -1,0 +1,312 @@
+"""The Lab's logic: what its sentences say about numbers, and what its settings and addresses mean."""
+
+import numpy as np
+import pytest
+
+from ctx.config import ContextChoice, RunConfig, SourceChoice, check
+from ctx.errors import BadInput
+from ctx.lab import answer, curve, effect, history, link, presets, sentences, settings
+from ctx.lab.data import default, example, floor, sample
+from ctx.parts import Choice
+from ctx.records import Run
+from ctx.registry import registry
+from ctx.store import Store, open_store
+from ctx.study import rows
+
+SAMPLE = sample()
+
+
+@pytest.fixture
+def store() -> Store:
+    return open_store()
+
+
+def run(target: float, source: float | None = None, state: str = "done", number: int = 0) -> Run:
+    final = {
+        "metrics": {"target": {"macro_f1": target}, "source": None if source is None else {"macro_f1": source}},
+        "labels_used": {"source": 500, "target": 20},
+    }
+    blank = dict.fromkeys(Run.__dataclass_fields__)
+    given = {"id": f"run{number}{target}", "state": state, "final": final if state == "done" else None, "settings": {}}
+    return Run(**blank | given)  # type: ignore[arg-type]
+
+
+def study(alone: list[float], source: list[float], both: list[float], guess: str | None = None) -> answer.Answer:
+    found = [("target-only", draw, run(value)) for draw, value in enumerate(alone)]
+    found += [("source-only", draw, run(value, 0.9)) for draw, value in enumerate(source)]
+    found += [("chosen", draw, run(value, 0.89)) for draw, value in enumerate(both)]
+    return answer.Answer(SAMPLE, found, guess)
+
+
+# -- the answer
+
+
+def test_a_clear_gain_is_called_help_with_its_draws_and_interval() -> None:
+    found = study([0.50, 0.52, 0.48], [0.7, 0.7, 0.7], [0.75, 0.76, 0.74], "helps")
+    assert answer.headline(found).startswith("Helped in 3 of 3 draws (+.250 macro-F1, 95 % interval +.")
+    assert answer.against_guess(found) == "You guessed “helps”: so it is."
+
+
+def test_a_clear_loss_is_called_hurt() -> None:
+    found = study([0.75, 0.76, 0.74], [0.7, 0.7, 0.7], [0.50, 0.51, 0.49], "helps")
+    assert answer.headline(found).startswith("Hurt in 3 of 3 draws (−.250 macro-F1")
+    assert answer.against_guess(found) == "You guessed “helps”: it hurt."
+
+
+def test_an_interval_around_zero_claims_nothing() -> None:
+    found = study([0.5, 0.6, 0.7], [0.7, 0.7, 0.7], [0.6, 0.5, 0.7])
+    assert answer.headline(found).startswith("Can't tell: better in 1, worse in 1 of 3 draws")
+
+
+def test_one_draw_claims_no_cause() -> None:
+    text = answer.headline(study([0.5], [0.7], [0.8]))
+    assert "proves nothing" in text
+    assert "elped" not in text
+
+
+def test_a_study_at_work_gives_no_verdict_yet() -> None:
+    found = answer.Answer(SAMPLE, [*study([0.5, 0.5], [], [0.7, 0.8]).rows, ("chosen", 2, run(0, state="running"))])
+    assert answer.headline(found) == "So far, after 2 of 3 draws: +.250 macro-F1."
+
+
+def test_labels_that_add_nothing_are_said_to() -> None:
+    found = study([0.5, 0.5, 0.5], [0.74, 0.75, 0.76], [0.75, 0.74, 0.76])
+    assert "your 20 labels added nothing that shows" in answer.labels_added(found)
+    assert "Gadgets in English (sample) alone already score .750" in answer.labels_added(found)
+
+
+def test_the_price_is_what_the_source_lost() -> None:
+    assert answer.price(study([0.5], [0.7], [0.8])).endswith("gadgets in English (sample) .900 → .890")
+
+
+def test_a_schedule_without_the_source_has_nothing_to_judge() -> None:
+    alone = SAMPLE.model_copy(update={"schedule": Choice(name="target-only")})
+    found = answer.Answer(alone, [("target-only", 0, run(0.5))])
+    assert "nothing to judge" in answer.headline(found)
+
+
+def test_the_floor_is_known_before_training() -> None:
+    by_draw = floor(SAMPLE, 3)
+    assert sorted(by_draw) == [0, 1, 2]
+    assert all(0.2 < value <= 0.5 for value in by_draw.values())
+
+
+# -- sentences
+
+
+def test_sentences_are_fixed_broken_or_unchanged() -> None:
+    truth = np.asarray([0, 0, 1, 1])
+    alone = np.asarray([[1, 0], [0, 1], [0, 1], [1, 0]], float)
+    now = np.asarray([[1, 0], [3, 0], [1, 0], [1, 0]], float)
+    found = sentences.frame(list("abcd"), truth, alone, now, ("negative", "positive"))
+    assert dict(zip(found["text"], found["kind"], strict=True)) == {
+        "a": "right both times",
+        "b": "fixed",
+        "c": "broken",
+        "d": "wrong both times",
+    }
+    assert found["text"].iloc[0] == "b", "the surest change comes first"
+    assert sentences.counts(found) == dict.fromkeys(sentences.KINDS, 1)
+
+
+# -- what settings do
+
+
+def test_the_formula_shows_lambda_and_both_contexts() -> None:
+    assert effect.formula(default("sentiment")) == "L = L(tweets) + 0.1 · L(editorials)"
+    assert effect.formula(default("lesson")) == "L = L(related teacher), then L = L(base teacher)"
+
+
+def test_the_weight_of_one_example_follows_from_lambda_and_sizes() -> None:
+    config = RunConfig(
+        sources=(SourceChoice(id="lesson/relative", size=80),),
+        target=ContextChoice(id="lesson/base", size=20),
+        backbone=Choice(name="mlp"),
+        schedule=Choice(name="joint", knobs={"lam": 0.5}),
+    )
+    text = effect.balance(config)
+    assert "33%" in text, "0.5 / 1.5"
+    assert "as much as 2 of" in text, "0.5 · 80 / 20"
+
+
+@pytest.mark.parametrize(
+    ("tuning", "said"),
+    [
+        (Choice(name="head"), "All 6 layers frozen: only the head learns"),
+        (Choice(name="full"), "all 22.6 M parameters learn"),
+        (Choice(name="freeze", knobs={"layers": 4}), "4 of 6 frozen: 3.5 M of 22.6 M parameters learn."),
+    ],
+)
+def test_what_learns_is_counted(tuning: Choice, said: str) -> None:
+    assert said in effect.learning(default("sentiment").model_copy(update={"tuning": tuning}))
+
+
+def test_controls_without_effect_say_why() -> None:
+    off = {one.name: one.off for one in settings.settings(default("sentiment")) if one.off}
+    assert "only the head's rate counts" in off["optim.lr"]
+    assert "last weights are kept" in off["keep"]
+    alone = default("sentiment").model_copy(update={"schedule": Choice(name="target-only")})
+    assert all(one.off for one in settings.settings(alone) if one.group == "source")
+
+
+def test_every_knob_of_every_part_is_a_setting() -> None:
+    for key, kind in settings.PARTS.items():
+        for name, cls in registry(kind).items():
+            if name == "folder":
+                continue
+            application = "lesson" if "lesson" in getattr(cls, "applications", ()) else "sentiment"
+            names = {one.name for one in settings.settings(settings.change(default(application), key, name))}
+            assert {f"{key}.{knob}" for knob in cls.Knobs.model_fields} <= names
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule.lam": 5.0, "target.size": None},
+        {"tuning": "freeze", "tuning.layers": 2, "optim.class_balanced": True, "seed": 7},
+        {"source": "sentiment/movies", "source.min_rating": 1.0, "backbone": "tiny", "backbone.layers": 3},
+    ],
+)
+def test_an_address_opens_the_same_settings(store: Store, changes: dict[str, object]) -> None:
+    config = default("sentiment")
+    for name, value in changes.items():
+        config = settings.change(config, name, value)
+    start = link.view({}, store)
+    opened = link.view(link.address(start, config, 4), store)
+    assert opened.config == check(config)
+    assert opened.draws == 4
+    assert opened.notes == ()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"study": "nothing"},
+        {"study": ""},
+        {"app": "cooking"},
+        {"source": "sentiment/moon"},
+        {"target.size": "-5"},
+        {"target.size": "9" * 30},
+        {"schedule.lam": "nan"},
+        {"schedule.lam": "much"},
+        {"tuning": "freeze", "tuning.layers": "9"},
+        {"draws": "0"},
+        {"draws": "many"},
+        {"source": "sentiment/editorials"},
+        {"source": "lesson/base"},
+        {"backbone": "folder", "backbone.path": "/etc"},
+        {"no.such": "thing"},
+        {"schedule": "<script>"},
+        {"optim.": "1"},
+        {"seed": "1e3"},
+    ],
+)
+def test_nonsense_in_an_address_gets_a_sentence_and_the_default(store: Store, address: dict[str, str]) -> None:
+    opened = link.view(address, store)
+    assert opened.notes
+    check(opened.config)
+
+
+def test_a_study_is_opened_by_its_address_with_what_differs(store: Store) -> None:
+    config = default("lesson")
+    made = store.add_study("x", link.spec(config, 2, "hurts"), rows(config, 2))
+    opened = link.view({"study": made.id, "target.size": "50"}, store)
+    assert (opened.application, opened.draws, opened.changed) == ("lesson", 2, True)
+    assert opened.base == config
+    assert link.address(opened, opened.config) == {"study": made.id, "target.size": "50"}
+    assert not link.view({"study": made.id}, store).changed
+
+
+def test_differences_between_studies_name_only_what_differs(store: Store) -> None:
+    config = default("lesson")
+    other = settings.change(config, "target.size", 50)
+    for one in (config, other):
+        store.add_study("x", link.spec(one, 1, None), rows(one, 1))
+    newest, oldest = history.past(store)
+    assert newest.differs == "labels 20 → 50"
+    assert oldest.differs is None
+
+
+# -- try next
+
+
+@pytest.mark.parametrize("config", [SAMPLE, default("lesson")])
+def test_presets_can_be_run_and_change_something(config: RunConfig) -> None:
+    found = presets.presets(config)
+    assert 2 <= len(found) <= 5
+    for preset in found:
+        assert check(preset.config) != config
+        assert rows(preset.config, 1)
+
+
+def test_swapping_twice_changes_nothing() -> None:
+    once = presets.swapped(SAMPLE)
+    assert once.sources[0].id == SAMPLE.target.id if SAMPLE.target else False
+    assert once.target is not None
+    assert once.target.size == 20, "the labels stay with the target's place"
+    assert presets.swapped(once) == SAMPLE
+
+
+def test_a_real_example_is_shown_with_its_label() -> None:
+    shown = example(SAMPLE.sources[0])
+    assert shown is not None
+    assert shown.label in ("negative", "positive")
+    assert example(default("sentiment").sources[0]) is None, "not fetched: nothing to show"
+
+
+# -- curves
+
+
+def steps(**metrics: tuple[list[float], list[float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    names = {name.replace("__", "/"): (np.asarray(s), np.asarray(v)) for name, (s, v) in metrics.items()}
+    return names
+
+
+def test_loss_is_drawn_as_a_share_of_the_constant_guess_over_the_examples_seen() -> None:
+    points = steps(
+        validation__target__loss=([0, 10, 20], [1.4, 0.7, 0.35]),
+        constant__target=([0], [0.7]),
+        seen__target=([0, 10, 20], [0, 320, 640]),
+        seen__source=([0, 10, 20], [0, 640, 1280]),
+    )
+    x, y = curve.curve(points, "validation/target/loss", "target", curve.How())
+    assert x.tolist() == [0, 320, 640]
+    assert y.tolist() == pytest.approx([200, 100, 50])
+    x, y = curve.curve(points, "validation/target/loss", "target", curve.How(percent=False, own=False))
+    assert x.tolist() == [0, 960, 1920]
+    assert y.tolist() == [1.4, 0.7, 0.35]
+
+
+def test_an_epoch_that_is_not_over_goes_on_like_the_last() -> None:
+    points = steps(seen__target=([0, 10], [0, 320]))
+    assert curve.seen(points, "target", True, np.asarray([5.0, 10.0, 15.0])).tolist() == [160, 320, 480]
+
+
+def test_several_draws_are_folded_into_their_mean() -> None:
+    draws = [
+        steps(
+            validation__target__loss=([0, 10], [1.0, v]), constant__target=([0], [1.0]), seen__target=([0, 10], [0, 9])
+        )
+        for v in (0.2, 0.4)
+    ]
+    *each, mean = curve.lines(draws, "target", curve.How(), {"draw": "each", "validation": "mean", "training": "t"})
+    assert len(each) == 2
+    assert list(mean.y) == pytest.approx([100, 30])
+    assert mean.bold
+
+
+def test_hand_over_and_kept_weights_are_marked() -> None:
+    points = steps(seen__target=([0, 10, 20], [0, 0, 320]), phase=([0, 10], [0, 1]), kept=([5, 20], [1, 1]))
+    assert [(mark.x, mark.text) for mark in curve.marks(points, "target", curve.How())] == [
+        (0.0, "hand-over"),
+        (320.0, "kept"),
+    ]
+
+
+def test_a_setting_that_is_not_there_is_named() -> None:
+    with pytest.raises(BadInput, match=r"schedule\.moon"):
+        settings.setting(SAMPLE, "schedule.moon")
