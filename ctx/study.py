@@ -40,13 +40,15 @@ def arms(config: RunConfig) -> dict[str, RunConfig]:
 
 
 def rows(config: RunConfig, draws: int) -> list[tuple[str, int, RunConfig]]:
-    """(arm, draw, configuration), draw by draw from the configuration's seed on, so that whole rows finish early."""
-    seeds = range(config.seed, config.seed + draws)
-    return [
-        (arm, draw, run)
-        for draw, seed in enumerate(seeds)
-        for arm, run in arms(config.model_copy(update={"seed": seed})).items()
-    ]
+    """(arm, draw, configuration), draw by draw from the configuration's seed on, so that whole rows finish early.
+
+    The chosen arm goes first in each: its curves are what one waits to see.
+    """
+    found = []
+    for draw in range(draws):
+        planned = arms(config.model_copy(update={"seed": config.seed + draw}))
+        found += [(arm, draw, planned[arm]) for arm in sorted(planned, key=["chosen", *ARMS].index)]
+    return found
 
 
 def training_sizes(config: RunConfig) -> dict[str, int]:
