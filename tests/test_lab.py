@@ -301,7 +301,7 @@ def test_several_draws_are_folded_into_their_mean() -> None:
 
 def test_hand_over_and_kept_weights_are_marked() -> None:
     points = steps(seen__target=([0, 10, 20], [0, 0, 320]), phase=([0, 10], [0, 1]), kept=([5, 20], [1, 1]))
-    assert [(mark.x, mark.text) for mark in curve.marks(points, "target", curve.How())] == [
+    assert [(mark.x, mark.text) for mark in curve.marks([points], "target", curve.How())] == [
         (0.0, "hand-over"),
         (320.0, "kept"),
     ]

@@ -115,13 +115,6 @@ def headline(answer: Answer) -> str:
     if verdict is None:
         return t("No draw is complete yet.") if not answer.over else t("No draw was completed, so there is no answer.")
     found = verdict.difference
-    if found.draws == 1:
-        return t(
-            "One draw: {by} {metric} against {alone}. One draw proves nothing, it may be luck.",
-            by=signed(found.mean),
-            metric=answer.metric.label,
-            alone=answer.label("target-only"),
-        )
     if not answer.over:
         return t(
             "So far, after {n} of {draws} draws: {by} {metric}.",
@@ -129,6 +122,13 @@ def headline(answer: Answer) -> str:
             draws=answer.draws,
             by=signed(found.mean),
             metric=answer.metric.label,
+        )
+    if found.draws == 1:
+        return t(
+            "One draw: {by} {metric} against {alone}. One draw proves nothing, it may be luck.",
+            by=signed(found.mean),
+            metric=answer.metric.label,
+            alone=answer.label("target-only"),
         )
     spread = t(
         "{by} {metric}, 95 % interval {low} to {high}",

@@ -59,13 +59,14 @@ def reference(runs: Sequence[Points], context: str, how: How, name: str) -> list
 
 
 def mean(held: Sequence[XY]) -> XY:
-    """The mean over curves at every place that one of them has."""
+    """The mean over curves, point by point: draws of one arm differ by a few examples at the end of an epoch."""
     there = [(x, y) for x, y in held if len(x)]
     if not there:
         return NOTHING
-    places, index = np.unique(np.concatenate([x for x, _ in there]), return_inverse=True)
-    values = np.concatenate([y for _, y in there])
-    return places, np.bincount(index, weights=values) / np.bincount(index)
+    index = np.concatenate([np.arange(len(x)) for x, _ in there])
+    count = np.bincount(index)
+    x, y = (np.bincount(index, weights=np.concatenate(values)) / count for values in zip(*there, strict=True))
+    return x, y
 
 
 def curve(run: Points, name: str, context: str, how: How) -> XY:
@@ -104,12 +105,13 @@ def binned(found: XY, bins: int = BINS) -> XY:
     return np.bincount(place, weights=x) / count, np.bincount(place, weights=y) / count
 
 
-def marks(run: Points, context: str, how: How) -> list[charts.Mark]:
-    """Hand-overs, and the step whose weights were kept."""
+def marks(runs: Sequence[Points], context: str, how: How) -> list[charts.Mark]:
+    """Hand-overs, and of one run the step whose weights were kept (each draw has its own)."""
+    run = runs[0]
     phases = run.get("phase", NOTHING)[0]
     found = [charts.Mark(float(x), t("hand-over")) for x in seen(run, context, how.own, phases[phases > 0])]
     kept = run.get("kept", NOTHING)[0]
-    if len(kept):
+    if len(kept) and len(runs) == 1:
         found.append(charts.Mark(float(seen(run, context, how.own, kept[-1:])[0]), t("kept")))
     return found
 

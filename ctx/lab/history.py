@@ -63,8 +63,11 @@ def changes(old: RunConfig, new: RunConfig) -> str:
 
 
 def label(name: str) -> str:
-    """A setting's name as it is written: ``λ``, ``target.size``."""
-    return {"schedule.lam": "λ", "target.size": "labels", "tuning.layers": "frozen layers"}.get(name, name)
+    """A setting's name in words: ``λ``, ``labels``, ``copy weights``, ``source min rating``."""
+    known = {"schedule.lam": "λ", "target.size": "labels", "tuning.layers": "frozen layers"}
+    group, _, inner = name.partition(".")
+    words = name if group in ("source", "target") else inner or group
+    return known.get(name) or words.replace(".", " ").replace("_", " ")
 
 
 def _said(value: object) -> str:

@@ -15,9 +15,10 @@ from ctx.lab.answer import Answer
 from ctx.lab.history import changes
 from ctx.lab.link import View, asked_draws
 from ctx.lab.names import short
-from ctx.records import WAITING
+from ctx.records import WAITING, Run
 from ctx.ui import lab_controls, page, state
 
+PATIENCE = 4.0  # seconds after which a start is worth an explanation
 EMPTY, REACH = 0.5, 0.2  # how much of the results' axis is shown at least, before and during training
 
 
@@ -50,7 +51,7 @@ def show(view: View, found: Answer) -> None:
     st.subheader(
         page.literal(t("Answer on {target} it never saw, {n} draws", target=target, n=found.draws)), anchor=False
     )
-    _progress(found)
+    _progress(found, view.study.created if view.study else 0.0)
     floor = data.floor(found.config, found.draws)
     values, rows = found.frame(floor)
     _dots(found, values, rows, floor)
@@ -67,32 +68,33 @@ def _dots(
     page.plot(figure, "dots", words.headline(found))
 
 
-def _progress(found: Answer) -> None:
+def _progress(found: Answer, since: float) -> None:
     """How far it is, what it waits for, how long it will take; Stop. Nothing once all has ended."""
-    runs = {run.id: run for _, _, run in found.rows}
+    runs = {run.id: run for _, _, run in found.rows if not run.ended or run.ended > since}
     waiting = [run for run in runs.values() if run.state in WAITING]
     if not waiting:
         return
     done = sum(1.0 if run.state not in WAITING else run.step / run.steps if run.steps else 0.0 for run in runs.values())
     share = done / len(runs)
     with st.container(horizontal=True, vertical_alignment="center", key="progress"):
-        st.progress(min(share, 1.0), text=_so_far(found, share, len(waiting)))
+        st.progress(min(share, 1.0), text=_so_far(found, waiting, share, since))
         st.button(t("Stop"), key="stop", on_click=_stop, args=([run.id for run in waiting],), icon=":material/stop:")
 
 
-def _so_far(found: Answer, share: float, waiting: int) -> str:
-    started = [run.started for _, _, run in found.rows if run.started]
-    running = any(run.state == "running" for _, _, run in found.rows)
-    if not running and share == 0:
-        ahead = page.store().position({run.id for _, _, run in found.rows})
+def _so_far(found: Answer, waiting: list[Run], share: float, since: float) -> str:
+    running = [run for run in waiting if run.state == "running"]
+    if share == 0:
+        ahead = page.store().position([run.id for run in waiting]) if not running else 0
         if ahead:
-            return t("Waiting: {n} runs ahead. You may close this page.", n=ahead)
+            return t("Waiting: {n} runs ahead. You may close this page: the work goes on.", n=ahead)
+        if running and time.time() - since > PATIENCE:
+            return t("The encoder reads all texts once; after that a draw takes seconds. You may close this page.")
         return t("Starting. You may close this page: the work goes on.")
-    if share > 0.05 and started:
-        left = (time.time() - min(started)) * (1 - share) / share
+    if share > 0.05:
+        left = (time.time() - since) * (1 - share) / share
     else:
         left = effect.study_seconds(found.config, found.draws)
-    return t("{n} runs to go, about {time}", n=waiting, time=effect.duration(left))
+    return t("{n} runs to go, about {time}", n=len(waiting), time=effect.duration(left))
 
 
 def _stop(ids: list[str]) -> None:

@@ -122,7 +122,7 @@ def _draws(view: View) -> None:
 
 def control(one: Setting) -> None:
     """The widget of a setting."""
-    name = t("which") if one.name in KINDS else label(one.name).split(".")[-1].replace("_", " ")
+    name = t("which") if one.name in KINDS else label(one.name).removeprefix(f"{one.group} ")
     common: dict[str, Any] = {"help": one.help or None, "disabled": bool(one.off)} | _key(one)
     if one.kind == "choice":
         st.selectbox(name, one.options, format_func=lambda value: _title(one, value), **common)

@@ -52,7 +52,7 @@ def _one(found: Answer, runs: list[curve.Points], alone: list[curve.Points], con
     if not drawn:
         st.caption(t("{name}: the first point comes when its first run starts.", name=page.literal(name)))
         return
-    marks = curve.marks(runs[0], context, how)
+    marks = curve.marks(runs, context, how)
     figure = charts.curves(drawn, curve.titles(found.config, context, how), marks, revision=f"{context} {how}")
     page.plot(figure, f"curve {context}", t("Loss on {name} over training.", name=name))
 

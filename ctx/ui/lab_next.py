@@ -86,7 +86,9 @@ def _last_runs(view: View) -> None:
                 width="stretch",
             )
             middle.caption(
-                t("the oldest here") if one.differs is None else page.literal(one.differs) or t("settings as before")
+                t("the first of its kind")
+                if one.differs is None
+                else page.literal(one.differs) or t("settings as before")
             )
             right.caption(page.literal(words.headline(one.answer)))
 

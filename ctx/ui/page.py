@@ -22,7 +22,7 @@ STYLE = """<style>
 .stMainBlockContainer {padding-top: 4.2rem; padding-bottom: 3rem;}
 .st-key-setup-line {display: none;}
 @media (max-width: 640px) {
-  .stMainBlockContainer {padding: 3.6rem .8rem 5rem;}
+  .stMainBlockContainer {padding: 4.4rem .8rem 5rem;}
   .st-key-setup-line {display: flex;}
   .st-key-setup-closed {display: none;}
   .st-key-train:has(button:enabled), .st-key-stop {position: fixed; bottom: .8rem; right: .8rem; z-index: 100;}
