@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -13,6 +14,7 @@ from ctx.overlay import Overlay
 PALETTE = (BOTH, *MORE[:3], "#8B5FBF", "#A0522D")  # arms; source and target keep their own two
 DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_BANDS = 8  # more of them can't be told apart
+LABEL_WIDTH = 28  # characters
 ROOM = 34  # pixels above a chart for the camera
 CAMERA = {  # passed to st.plotly_chart: one button, which saves the chart as PNG in the browser
     "displaylogo": False,
@@ -29,6 +31,11 @@ def camera(name: str) -> dict[str, object]:
 def colour(place: int) -> str:
     """The colour of the arm at a place."""
     return PALETTE[place % len(PALETTE)]
+
+
+def wrapped(label: str) -> str:
+    """A label for an axis: literal, on several lines where it is long."""
+    return "<br>".join(literal(line) for line in wrap(label, LABEL_WIDTH))
 
 
 def overlay_figure(

@@ -132,6 +132,12 @@ def arms(table: pd.DataFrame) -> list[Arm]:
     return [Arm(label, runs) for label, runs in zip(labels([_told(group) for group in folded]), folded, strict=True)]
 
 
+def baselines_first(found: Sequence[Arm]) -> list[Arm]:
+    """Target only, source only, then the others in their order: how an answer is read."""
+    order = {"target-only": 0, "source-only": 1}
+    return sorted(found, key=lambda arm: order.get(str(arm.runs["schedule"].iloc[0]), 2))
+
+
 def _told(group: pd.DataFrame) -> dict[Hashable, object]:
     """An arm by its first row; a name counts where all its draws bear it."""
     return dict(group.iloc[0]) | ({} if group["name"].nunique() == 1 else {"name": ""})

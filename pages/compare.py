@@ -28,6 +28,6 @@ runs_list.said(table, rows, chosen)
 if chosen.empty:
     st.info(t("Tick two or more rows above: their results and curves appear here."))
 else:
-    runs_compared.show(store, chosen, compare.arms(chosen))
+    runs_compared.show(store, chosen, compare.baselines_first(compare.arms(chosen)))
 with link:  # last, when the address holds all that is shown
     page.share()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from ctx import charts, compare
 from ctx.charts import number
-from ctx.charts_runs import camera, colour
+from ctx.charts_runs import ROOM, camera, colour, wrapped
 from ctx.compare import Arm
 from ctx.i18n import t
 from ctx.records import WAITING
@@ -40,7 +40,7 @@ def _live(store: Store, ids: list[str], pinned: str) -> None:
     table = store.table(ids)
     if not table["state"].isin(WAITING).any():
         st.rerun()
-    arms = compare.arms(table)
+    arms = compare.baselines_first(compare.arms(table))
     baseline = next((arm for arm in arms if arm.key == pinned), None)
     st.caption(t("{states}. What is here follows by itself.", states=compare.counted(list(table["state"]))))
     _answer(arms, baseline)
@@ -174,6 +174,7 @@ def _dots(arms: Sequence[Arm], baseline: Arm | None) -> None:
         f"{metrics[str(name)].label} ({role})",
         sum(floors) / len(floors) if floors and len(set(contexts)) == 1 else None,
     )
+    figure.update_layout(margin_t=ROOM).update_yaxes(ticktext=[wrapped(label) for label, _ in rows])
     st.plotly_chart(figure, key="compare_dots", config=camera("ctx-results"), alt=t("A dot for each draw of each arm."))
     st.caption(t("Faint: a draw. Full: the mean, with its 95 % interval. Dotted line: always the same answer."))
     if len(arms) > MOST_DOTS:

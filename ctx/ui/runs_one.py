@@ -149,7 +149,7 @@ def actions(store: Store, run: Run) -> None:
         if st.button(
             t("Clone in the Lab"), icon=":material/content_copy:", help=t("Open the Lab with these settings.")
         ):
-            clone(run.config)
+            st.switch_page("pages/lab.py", query_params=address_of(run.config))
         if run.state in WAITING:
             st.button(
                 t("Stop"), icon=":material/stop:", on_click=act, args=("request_stop",), disabled=run.stop_requested
@@ -164,8 +164,7 @@ def actions(store: Store, run: Run) -> None:
         st.error(literal(problem))
 
 
-def clone(config: RunConfig) -> None:
-    """Open the Lab with these settings."""
+def address_of(config: RunConfig) -> dict[str, str]:
+    """The address of the Lab with these settings."""
     application = config.task().applications[0]
-    base = data.default(application)
-    st.switch_page("pages/lab.py", query_params={"app": application} | link.parameters(config, base))
+    return {"app": application} | link.parameters(config, data.default(application))
