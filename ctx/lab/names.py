@@ -12,6 +12,6 @@ def title(context_id: str) -> str:
 
 
 def short(context_id: str) -> str:
-    """The title as a word in a sentence: ``tweets``; names keep their capitals inside."""
-    found = title(context_id)
+    """The title as a word in a sentence: ``tweets``; names keep their capitals inside, remarks are left out."""
+    found = title(context_id).partition(" (")[0]
     return found[:1].lower() + found[1:]

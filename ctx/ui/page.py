@@ -21,6 +21,7 @@ MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@^=])")
 STYLE = """<style>
 .stMainBlockContainer {padding-top: 4.2rem; padding-bottom: 3rem;}
 .st-key-setup-line {display: none;}
+.st-key-answer {scroll-margin-top: 4rem;}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding: 4.4rem .8rem 5rem;}
   .st-key-setup-line {display: flex;}
