@@ -94,9 +94,19 @@ def fetch(store: Store, config: RunConfig) -> Job | None:
 
 def encode(store: Store, config: RunConfig) -> Job | None:
     """Queue the encoding of a pair whose layers are all frozen, so that the first study finds it done."""
-    if needed(config) or not part("backbones", config.backbone.name).pretrained:
+    if needed(config) or config.target is None or not part("backbones", config.backbone.name).pretrained:
         return None
     return store.add_job("encode", config.model_dump(mode="json"))
+
+
+def encoding(store: Store, config: RunConfig) -> Job | None:
+    """The job that encodes this pair just now, or None."""
+    plain = config.model_dump(mode="json")
+    for job in store.jobs(["running"], kind="encode"):
+        ids = [[one["id"] for one in of["sources"]] + [of["target"]["id"]] for of in (job.payload, plain)]
+        if ids[0] == ids[1] and job.payload["backbone"] == plain["backbone"]:
+            return job
+    return None
 
 
 def prepare(store: Store) -> bool:

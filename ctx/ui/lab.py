@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ctx.lab.answer import Answer
 from ctx.lab.link import View
 from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page, state
 
+AT_EASE, GONE_SECONDS = 10, 60.0  # viewers that are served at full pace; seconds after which one counts as gone
 FRESH_SECONDS, FAST, SLOW = 6.0, 0.4, 1.0  # how often a study that runs is looked at: often while it is young
 
 
@@ -49,7 +51,27 @@ def _result(view: View) -> None:
         if now.over or (fast and time.time() - study.created >= FRESH_SECONDS):
             st.rerun()
 
-    st.fragment(follow, run_every=FAST if fast else SLOW)()
+    st.fragment(follow, run_every=_pace(FAST if fast else SLOW))()
+
+
+def _pace(seconds: float) -> float:
+    """How long to wait between two looks: longer, the more people are looking on, so that the server stays quick."""
+    watching, now = _watching(), time.time()
+    watching[_session()] = now
+    for session in [session for session, seen in watching.items() if now - seen > GONE_SECONDS]:
+        watching.pop(session, None)
+    return seconds * max(1.0, len(watching) / AT_EASE)
+
+
+@st.cache_resource(show_spinner=False)
+def _watching() -> dict[str, float]:
+    """When each session last began to watch runs at work."""
+    return {}
+
+
+def _session() -> str:
+    context = get_script_run_ctx()
+    return context.session_id if context else ""
 
 
 def _answer(view: View) -> Answer:

@@ -87,6 +87,10 @@ def _so_far(found: Answer, waiting: list[Run], share: float, since: float) -> st
         ahead = page.store().position([run.id for run in waiting]) if not running else 0
         if ahead:
             return t("Waiting: {n} runs ahead. You may close this page: the work goes on.", n=ahead)
+        job = data.encoding(page.store(), found.config)
+        if job is not None and job.total:
+            text = t("The encoder reads all texts once: {done} of {total}. After that a draw takes seconds.")
+            return text.format(done=f"{job.done or 0:,.0f}", total=f"{job.total:,.0f}")
         if running and time.time() - since > PATIENCE:
             return t("The encoder reads all texts once; after that a draw takes seconds. You may close this page.")
         return t("Starting. You may close this page: the work goes on.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ctx.config import RunConfig, frozen_blocks
 from ctx.dispatch import ensure
 from ctx.i18n import t
 from ctx.lab import data
@@ -12,6 +13,8 @@ from ctx.lab.names import title
 from ctx.records import WAITING, Job
 from ctx.registry import registry
 from ctx.ui import page, state
+
+EVERY_SECONDS = 300  # a pair that was encoded longer ago than this may be forgotten again
 
 
 def show(view: View) -> None:
@@ -22,8 +25,26 @@ def show(view: View) -> None:
             st.fragment(_follow, run_every=1.0)(view)
         else:
             _missing(view, job)
-    elif state.fallback() and view.config.task().applications[0] == "sentiment":
+        return
+    if view.study is None or view.changed:
+        _ahead(view.config)
+    if state.fallback() and view.config.task().applications[0] == "sentiment":
         _stands_in()
+
+
+def _ahead(config: RunConfig) -> None:
+    """Have the pair encoded while the visitor is still guessing."""
+    frozen, blocks = frozen_blocks(config)
+    if frozen == blocks:
+        contexts = {"sources": config.sources, "target": config.target, "backbone": config.backbone}
+        plain = data.default("sentiment").model_copy(update=contexts)
+        state.attempt(lambda: _encode(plain.model_dump_json()))
+
+
+@st.cache_data(show_spinner=False, ttl=EVERY_SECONDS)
+def _encode(config: str) -> None:
+    if data.encode(page.store(), RunConfig.model_validate_json(config)) is not None:
+        ensure(page.store().url)
 
 
 def _what(view: View) -> str:
