@@ -147,7 +147,7 @@ def test_deleting_can_be_undone(store: Store, joint: Run) -> None:
 def test_a_waiting_run_can_be_stopped_and_resumed(store: Store) -> None:
     waiting = store.add_run(SENTIMENT.model_copy(update={"seed": 77}))
     app = opened(run=waiting.id)
-    assert "runs ahead" in texts(app)
+    assert "it is next" in texts(app)
     button(app, "Stop").click().run()
     assert store.run(waiting.id).state == "stopped"
     button(app, "Resume").click().run()

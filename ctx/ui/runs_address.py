@@ -6,6 +6,7 @@ Streamlit's own binding puts an option's label into the address; here it is the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha1
 
 import streamlit as st
 
@@ -55,3 +56,8 @@ def keep(name: str, value: str | Sequence[str], default: str = "") -> None:
         st.query_params[name] = wanted
     else:
         st.query_params.pop(name, None)
+
+
+def digest(shown: object) -> str:
+    """Names what a control offers, for its key: it starts anew when that changes."""
+    return sha1(repr(shown).encode(), usedforsecurity=False).hexdigest()[:12]

@@ -19,6 +19,7 @@ from ctx.store import Store
 from ctx.ui import runs_address as address
 from ctx.ui import runs_curves
 from ctx.ui.page import literal
+from ctx.ui.runs_address import digest
 
 MOST_DOTS = 20  # arms in the chart of dots
 
@@ -52,20 +53,18 @@ def _baseline(arms: Sequence[Arm]) -> Arm | None:
     keys = [arm.key for arm in arms]
     alone = [arm.key for arm in arms if arm.runs["schedule"].iloc[0] == "target-only"]
     usual = alone[0] if len(alone) == 1 and len(arms) > 1 else ""
-    asked = st.query_params.get("baseline", usual[: compare.SHORT])
+    asked = st.query_params.get("baseline", usual or "none")
     within = {run[: compare.SHORT]: arm.key for arm in arms for run in arm.ids}
-    if "compare_baseline" not in st.session_state:
-        if asked not in ("", "none", *within):
-            address.unknown("baseline", [asked], keys)
-        st.session_state["compare_baseline"] = "" if asked == "none" else within.get(asked, usual)
-    elif st.session_state["compare_baseline"] not in ("", *keys):
-        st.session_state["compare_baseline"] = usual
+    if asked not in ("none", *within):
+        address.unknown("baseline", [asked], keys)
+    pinned = "" if asked == "none" else within.get(asked, usual)
     named = {"": t("none")} | {arm.key: arm.label for arm in arms}
     key = st.selectbox(
         t("Pin a baseline"),
         list(named),
+        list(named).index(pinned),
         format_func=lambda key: named[key],
-        key="compare_baseline",
+        key=f"compare_baseline_{digest(named)}",  # labels change with what is ticked, and a box remembers its label
         help=t("All others are then shown as differences from it, paired over equal draws where there are any."),
         width=420,
     )
@@ -100,8 +99,9 @@ def _results_tables(found: list[Result]) -> None:
     for own in sets.values():
         own = sorted(own, key=lambda one: (one.role != "target", one.role))
         rows = [_row(list(group)) for _, group in groupby(own, key=lambda one: (one.role, one.arm))]
+        named = list(dict.fromkeys(name for row in sorted(rows, key=len, reverse=True) for name in row))
         st.dataframe(
-            pd.DataFrame(rows).fillna(""),
+            pd.DataFrame(rows)[named].fillna(""),
             hide_index=True,
             height="content" if len(rows) < 14 else 460,
             alt=t("Test results of each arm and context, draws folded."),

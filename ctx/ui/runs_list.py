@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha1
 from typing import Any
 
 import pandas as pd
@@ -112,8 +111,7 @@ def pick(rows: pd.DataFrame, ids: list[str]) -> None:
     """The list itself. Ticking a row adds its runs, unticking takes them away; hidden ones stay."""
     own = [list(one) for one in rows["ids"]]
     before = {row for row, one in enumerate(own) if set(one) & set(ids)}
-    names = repr([own, sorted(before)]).encode()
-    key = f"compare_list_{sha1(names, usedforsecurity=False).hexdigest()[:12]}"
+    key = f"compare_list_{address.digest([own, sorted(before)])}"
 
     def changed() -> None:
         now = set(st.session_state[key]["selection"]["rows"])
@@ -181,6 +179,7 @@ def _columns(rows: pd.DataFrame) -> pd.DataFrame:
     ):
         found[by] = rows[by]
     found[t("Made")] = pd.to_datetime(rows["created"], unit="s", utc=True)
+    found[t("Open")] = [f"run?run={ids[-1]}" for ids in rows["ids"]]  # of several draws the first
     return pd.DataFrame(found)
 
 
@@ -190,4 +189,8 @@ def _formats(shown: pd.DataFrame) -> dict[str, Any]:
         for name in shown.columns
         if "/" in str(name) or str(name).endswith(("(target)", "(source)"))
     }
-    return formats | {t("Made"): st.column_config.DatetimeColumn(format="calendar")}
+    link = st.column_config.LinkColumn(
+        display_text=":material/open_in_new:", help=t("The run (of several draws the first).")
+    )
+    formats[t("State")] = st.column_config.TextColumn(width=140)
+    return formats | {t("Made"): st.column_config.DatetimeColumn(format="calendar"), t("Open"): link}

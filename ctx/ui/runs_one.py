@@ -16,6 +16,7 @@ from ctx.labels import pair, piece, written
 from ctx.records import WAITING, Run
 from ctx.store import Store
 from ctx.ui.page import literal
+from ctx.ui.runs_address import digest
 
 LISTED = 100  # runs in the picker
 LONGEST_NAME, LONGEST_NOTE = 120, 4000
@@ -46,7 +47,8 @@ def pick(store: Store) -> Run | None:
     if not named:
         st.info(t("There are no runs yet. Open the Lab, choose two contexts and press Train; they appear here."))
         return None
-    key = f"run_picked_{found.id if found else ''}"
+    titles = {run.id: title(run) for run in named.values()}
+    key = f"run_picked_{digest([titles, asked])}"  # titles change with a run's state, and a box remembers its title
 
     def changed() -> None:
         st.query_params.clear()
@@ -56,7 +58,7 @@ def pick(store: Store) -> Run | None:
         t("Run"),
         list(named),
         index=list(named).index(found.id) if found else None,
-        format_func=lambda run: title(named[run]),
+        format_func=lambda run: titles[run],
         key=key,
         on_change=changed,
         placeholder=t("Choose a run: type a part of its name or settings"),
@@ -93,7 +95,8 @@ def standing(store: Store, run: Run) -> None:
     word = states().get(run.state, run.state)
     if run.state == "queued":
         ahead = store.position([run.id])
-        st.info(t("{state}: {n} runs ahead. You may close this page; it goes on.", state=word.capitalize(), n=ahead))
+        place = t("{n} runs are ahead of it", n=ahead) if ahead else t("it is next")
+        st.info(t("{state}: {place}. You may close this page; it goes on.", state=word.capitalize(), place=place))
     elif run.state == "running":
         share = min(run.step / run.steps, 1.0) if run.steps else 0.0
         words = t(
@@ -150,6 +153,8 @@ def actions(store: Store, run: Run) -> None:
             t("Clone in the Lab"), icon=":material/content_copy:", help=t("Open the Lab with these settings.")
         ):
             st.switch_page("pages/lab.py", query_params=address_of(run.config))
+        if run.study and st.button(t("Compare its study"), icon=":material/stacked_line_chart:"):
+            st.switch_page("pages/compare.py", query_params={"study": run.study})
         if run.state in WAITING:
             st.button(
                 t("Stop"), icon=":material/stop:", on_click=act, args=("request_stop",), disabled=run.stop_requested
