@@ -152,7 +152,7 @@ for module in modules:
     command = [sys.executable, "-c", code, " ".join(sorted(forbidden)), *modules]
     environment = {**os.environ, "CTX_HOME": str(home), "CTX_WORKERS": "0"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    return done.stderr.strip() or ("" if done.returncode == 0 else done.stdout)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
 
 def test_importing_every_part_brings_in_no_torch_and_no_streamlit(home: Path) -> None:
