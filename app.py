@@ -4,7 +4,8 @@ import streamlit as st
 
 from ctx.ui import page, start
 
-st.set_page_config(page_title="ctx", layout="wide", initial_sidebar_state="collapsed")
+# an emoji of its own: a :material: icon would be fetched from outside
+st.set_page_config(page_title="ctx", page_icon="🔬", layout="wide", initial_sidebar_state="collapsed")
 chosen = page.navigation()
 start.once()
 st.session_state[page.STARTED] = True

@@ -5,7 +5,7 @@ import pytest
 
 from ctx.config import ContextChoice, RunConfig, SourceChoice, check
 from ctx.errors import BadInput
-from ctx.lab import answer, curve, effect, history, link, presets, sentences, settings
+from ctx.lab import answer, curve, effect, history, link, presets, sentences, settings, words
 from ctx.lab.data import default, example, floor, sample
 from ctx.parts import Choice
 from ctx.records import Run
@@ -43,46 +43,46 @@ def study(alone: list[float], source: list[float], both: list[float], guess: str
 
 def test_a_clear_gain_is_called_help_with_its_draws_and_interval() -> None:
     found = study([0.50, 0.52, 0.48], [0.7, 0.7, 0.7], [0.75, 0.76, 0.74], "helps")
-    assert answer.headline(found).startswith("Helped in 3 of 3 draws (+.250 macro-F1, 95 % interval +.")
-    assert answer.against_guess(found) == "You guessed “helps”: so it is."
+    assert words.headline(found).startswith("Helped in 3 of 3 draws (+.250 macro-F1, 95 % interval +.")
+    assert words.against_guess(found) == "You guessed “helps”: so it is."
 
 
 def test_a_clear_loss_is_called_hurt() -> None:
     found = study([0.75, 0.76, 0.74], [0.7, 0.7, 0.7], [0.50, 0.51, 0.49], "helps")
-    assert answer.headline(found).startswith("Hurt in 3 of 3 draws (−.250 macro-F1")
-    assert answer.against_guess(found) == "You guessed “helps”: it hurt."
+    assert words.headline(found).startswith("Hurt in 3 of 3 draws (−.250 macro-F1")
+    assert words.against_guess(found) == "You guessed “helps”: it hurt."
 
 
 def test_an_interval_around_zero_claims_nothing() -> None:
     found = study([0.5, 0.6, 0.7], [0.7, 0.7, 0.7], [0.6, 0.5, 0.7])
-    assert answer.headline(found).startswith("Can't tell: better in 1, worse in 1 of 3 draws")
+    assert words.headline(found).startswith("Can't tell: better in 1, worse in 1 of 3 draws")
 
 
 def test_one_draw_claims_no_cause() -> None:
-    text = answer.headline(study([0.5], [0.7], [0.8]))
+    text = words.headline(study([0.5], [0.7], [0.8]))
     assert "proves nothing" in text
     assert "elped" not in text
 
 
 def test_a_study_at_work_gives_no_verdict_yet() -> None:
     found = answer.Answer(SAMPLE, [*study([0.5, 0.5], [], [0.7, 0.8]).rows, ("chosen", 2, run(0, state="running"))])
-    assert answer.headline(found) == "So far, after 2 of 3 draws: +.250 macro-F1."
+    assert words.headline(found) == "So far, after 2 of 3 draws: +.250 macro-F1."
 
 
 def test_labels_that_add_nothing_are_said_to() -> None:
     found = study([0.5, 0.5, 0.5], [0.74, 0.75, 0.76], [0.75, 0.74, 0.76])
-    assert "your 20 labels added nothing that shows" in answer.labels_added(found)
-    assert "Gadgets in English alone already score .750" in answer.labels_added(found)
+    assert "your 20 labels added nothing that shows" in words.labels_added(found)
+    assert "Gadgets in English alone already score .750" in words.labels_added(found)
 
 
 def test_the_price_is_what_the_source_lost() -> None:
-    assert answer.price(study([0.5], [0.7], [0.8])).endswith("gadgets in English .900 → .890")
+    assert words.price(study([0.5], [0.7], [0.8])).endswith("gadgets in English .900 → .890")
 
 
 def test_a_schedule_without_the_source_has_nothing_to_judge() -> None:
     alone = SAMPLE.model_copy(update={"schedule": Choice(name="target-only")})
     found = answer.Answer(alone, [("target-only", 0, run(0.5))])
-    assert "nothing to judge" in answer.headline(found)
+    assert "nothing to judge" in words.headline(found)
 
 
 def test_the_floor_is_known_before_training() -> None:

@@ -158,6 +158,6 @@ def _lines(found: Study, answer: Answer) -> list[str]:
 
 
 def _sentence(answer: Answer) -> str:
-    from ctx.lab.answer import headline, labels_added, price
+    from ctx.lab.words import headline, labels_added, price
 
     return " ".join(filter(None, (headline(answer), labels_added(answer), price(answer))))

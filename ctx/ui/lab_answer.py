@@ -9,8 +9,7 @@ import streamlit as st
 from ctx import charts
 from ctx.dispatch import ensure
 from ctx.i18n import t
-from ctx.lab import answer as words
-from ctx.lab import data, effect
+from ctx.lab import data, effect, words
 from ctx.lab.answer import Answer
 from ctx.lab.history import changes
 from ctx.lab.link import View, asked_draws

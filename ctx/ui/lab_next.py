@@ -6,7 +6,7 @@ import streamlit as st
 
 from ctx.config import RunConfig
 from ctx.i18n import t
-from ctx.lab import answer as words
+from ctx.lab import words
 from ctx.lab.history import past
 from ctx.lab.link import View
 from ctx.lab.presets import presets
