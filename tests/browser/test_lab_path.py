@@ -69,6 +69,6 @@ def answer(page: Page) -> str:
 )
 def test_nonsense_in_the_address_gets_a_sentence(shared_server: Served, visit: Visit, address: str, said: str) -> None:
     page = visit(f"{shared_server.url}/{address}")
-    expect(page.get_by_test_id("stAlert").filter(has_text=said)).to_be_visible()
+    expect(page.get_by_test_id("stAlert").filter(has_text=said).first).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Train"))).to_be_visible()
     no_trace_of_an_error(page)
