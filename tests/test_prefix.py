@@ -16,7 +16,6 @@ from ctx.setup import Setup
 from ctx.train import Trainer, train
 from ctx.warm import warm
 
-
 TINY = Choice(name="tiny")
 
 
