@@ -141,6 +141,12 @@ def test_what_learns_is_counted(tuning: Choice, said: str) -> None:
     assert said in effect.learning(default("sentiment").model_copy(update={"tuning": tuning}))
 
 
+def test_a_smaller_backbone_takes_fewer_frozen_layers() -> None:
+    deep = settings.change(default("sentiment"), "tuning", "freeze")
+    assert settings.setting(deep, "tuning.layers").value == 4
+    assert settings.setting(settings.change(deep, "backbone", "tiny"), "tuning.layers").value == 2
+
+
 def test_controls_without_effect_say_why() -> None:
     off = {one.name: one.off for one in settings.settings(default("sentiment")) if one.off}
     assert "only the head's rate counts" in off["optim.lr"]

@@ -135,6 +135,14 @@ def test_weigh_and_freeze_open_after_the_first_result(visit: Visit) -> None:
     assert address(app, "tuning") == "head"
 
 
+def test_a_layer_of_the_stack_freezes_all_below_it(visit: Visit) -> None:
+    app = visit(study=open_store().add_study("x", link.spec(data.sample(), 1, None), rows(data.sample(), 1)).id)
+    click(app, "open freeze")
+    app.segmented_control(key="freeze stack").set_value(1).run()
+    assert (address(app, "tuning"), address(app, "tuning.layers")) == ("freeze", "1")
+    assert "1 of 2 frozen" in said(app)
+
+
 def test_try_next_trains_at_once(visit: Visit) -> None:
     app = click(click(visit(**QUICK), "train"), "next opposed")
     study = open_store().study(address(app, "study"))

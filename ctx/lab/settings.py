@@ -16,7 +16,7 @@ from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.effect import why_off
 from ctx.parts import Choice, Part
-from ctx.registry import part, registry
+from ctx.registry import make, part, registry
 
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 LISTS = {"penalty": "penalties", "augment": "augment"}
@@ -46,7 +46,7 @@ def settings(config: RunConfig) -> list[Setting]:
     found = [*_contexts(config), *_parts(config), *_lists(config)]
     found += _fields("optim", "optim", Optim, config.optim)
     keeps = get_args(RunConfig.model_fields["keep"].annotation)
-    found.append(Setting("keep", "optim", "choice", config.keep, "auto", t("Which weights a phase ends with."), keeps))
+    found.append(Setting("keep", "optim", "choice", config.keep, "best", t("Which weights a phase ends with."), keeps))
     found.append(Setting("seed", "optim", "whole", config.seed, 0, t("The first draw's seed."), low=0, high=2**31 - 1))
     return [
         Setting(**(vars(setting) | {"off": reason})) if (reason := why_off(config, setting.name)) else setting
@@ -81,11 +81,25 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
     if name == "backbone" and value == "folder" and folders.allowed():
         dump["backbone"]["knobs"] = {"path": str(folders.allowed()[0])}
     try:
-        return RunConfig.model_validate(dump)
+        changed = RunConfig.model_validate(dump)
+        return _fitted(changed) if name in ("tuning", "backbone") else changed
     except ValidationError as error:
         first = error.errors()[0]
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise BadInput(t("{name} is {value}: {reason}.", name=name, value=repr(value), reason=reason)) from None
+
+
+def _fitted(config: RunConfig) -> RunConfig:
+    """No more frozen layers than the backbone has, after another backbone or tuning was chosen."""
+    knobs = part("tunings", config.tuning.name).Knobs.model_fields
+    if "layers" not in knobs:
+        return config
+    there = make("backbones", config.backbone).layers()
+    wanted = config.tuning.knobs.get("layers", knobs["layers"].default)
+    if wanted <= there:
+        return config
+    fitted = Choice(name=config.tuning.name, knobs=config.tuning.knobs | {"layers": there})
+    return config.model_copy(update={"tuning": fitted})
 
 
 def _with(choice: dict[str, Any], knob: str, value: Any) -> dict[str, Any]:

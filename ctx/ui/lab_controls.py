@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from ctx.config import frozen_blocks
+from ctx.config import check, frozen_blocks
 from ctx.i18n import t
 from ctx.lab import effect
 from ctx.lab.history import label
 from ctx.lab.link import MOST_DRAWS, View
 from ctx.lab.names import title
-from ctx.lab.settings import Setting, settings
+from ctx.lab.settings import Setting, change, settings
 from ctx.registry import part
 from ctx.ui import page, state
 
@@ -78,11 +78,13 @@ def _freeze(key: str, layers: int) -> None:
     if depth is None:
         return
     name = "full" if depth < 0 else "head" if depth == layers else "freeze"
-    st.session_state["set tuning"] = name
-    state.change_setting("tuning", "set tuning")
-    if name == "freeze":
-        st.session_state["set tuning.layers"] = depth
-        state.change_setting("tuning.layers", "set tuning.layers")
+
+    def act() -> None:
+        view = state.current()
+        config = change(view.config, "tuning", name)
+        state.go(view, check(change(config, "tuning.layers", depth) if name == "freeze" else config))
+
+    state.attempt(act)
 
 
 def everything(view: View) -> None:

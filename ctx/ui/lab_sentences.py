@@ -54,15 +54,16 @@ def _list(found: Answer, compared: pd.DataFrame) -> None:
         "right both times": t("still right {n}", n=counts["right both times"]),
         "wrong both times": t("still wrong {n}", n=counts["wrong both times"]),
     }
+    most = "broken" if counts["broken"] > counts["fixed"] else "fixed"
     kind = st.segmented_control(
         t("What the source changed"),
         sentences.KINDS,
-        default="fixed",
+        default=most,
         format_func=lambda name: titles[name],
         key="sentences kind",
         label_visibility="collapsed",
     )
-    rows = compared[compared["kind"] == (kind or "fixed")]
+    rows = compared[compared["kind"] == (kind or most)]
     if rows.empty:
         st.caption(t("None of the {n} test sentences.", n=len(compared)))
         return
