@@ -113,8 +113,8 @@ class Attempts(Base):
             connection.execute(insert(outputs).values(run_id=run.id, name=name, data=data.getvalue()))
 
     def stop_requested(self, run: Run) -> bool:
-        """Whether somebody asked the run to stop, or it is no longer running."""
-        query = select(runs.c.stop_requested, runs.c.state).where(runs.c.id == run.id)
+        """Whether somebody asked the run to stop, or it is there no more."""
+        query = select(runs.c.stop_requested).where(runs.c.id == run.id)
         with self._reading() as connection:
             found = connection.execute(query).first()
         return found is None or bool(found.stop_requested)

@@ -17,6 +17,7 @@ from ctx.parts import Backbone, Choice, Context, Schedule, Task, Tuning
 from ctx.registry import make, part, task_of
 
 ENGINE_VERSION = 2  # raised by hand when the same configuration gives other numbers
+MOST_SEED = 2**31
 
 
 class ContextChoice(BaseModel):
@@ -62,8 +63,8 @@ class RunConfig(BaseModel):
     penalties: tuple[Choice, ...] = ()
     augment: tuple[Choice, ...] = ()
     optim: Optim = Optim()
-    keep: Literal["auto", "best", "last"] = "auto"
-    seed: int = Field(0, ge=0, lt=2**31)
+    keep: Literal["best", "last"] = "best"  # "best" is the last too where no labels are set aside to select on
+    seed: int = Field(0, ge=0, lt=MOST_SEED)
 
     def contexts(self) -> dict[str, ContextChoice]:
         """Every context by its key: "source", "source.2", …, "target"."""
@@ -160,27 +161,34 @@ def canonical(config: RunConfig) -> RunConfig:
     schedule = make("schedules", config.schedule).canonical()
     uses = make("schedules", schedule).uses
     tuning = make("tunings", config.tuning).canonical(make("backbones", config.backbone).layers())
-    backbone: type[Backbone] = part("backbones", config.backbone.name)
-    optim = config.optim.model_copy(
-        update={
-            "lr": None if config.optim.lr == backbone.lr else config.optim.lr,
-            "head_lr": None if config.optim.head_lr == backbone.head_lr else config.optim.head_lr,
-        }
-    )
     target = config.target
     return RunConfig(
         sources=tuple(_trim(source, "source" in uses) for source in config.sources) if "source" in uses else (),
         target=_trim(target, "target" in uses) if target else None,
-        backbone=_defaults_dropped("backbones", config.backbone),
+        backbone=_defaults_dropped("backbones", make("backbones", config.backbone).canonical()),
         schedule=_defaults_dropped("schedules", schedule),
         tuning=_defaults_dropped("tunings", tuning),
         balancer=_defaults_dropped("balancers", config.balancer),
         penalties=tuple(_defaults_dropped("penalties", c) for c in config.penalties),
         augment=tuple(_defaults_dropped("augment", c) for c in config.augment),
-        optim=optim,
+        optim=_effective(config),
         keep=config.keep,
         seed=config.seed,
     )
+
+
+def _effective(config: RunConfig) -> Optim:
+    """The optimiser's settings, those without an effect at their default."""
+    backbone: type[Backbone] = part("backbones", config.backbone.name)
+    frozen, blocks = frozen_blocks(config)
+    changes: dict[str, Any] = {}
+    if frozen >= blocks or config.optim.lr == backbone.lr:
+        changes["lr"] = None
+    if config.optim.head_lr == backbone.head_lr:
+        changes["head_lr"] = None
+    if not any(data.context(choice).labels for choice in config.contexts().values()):
+        changes["class_balanced"] = False
+    return config.optim.model_copy(update=changes)
 
 
 def _defaults_dropped(kind: str, choice: Choice) -> Choice:

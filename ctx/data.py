@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from ctx import assets
-from ctx.errors import BadInput
+from ctx.errors import BadInput, Unavailable
 from ctx.home import home
 from ctx.parts import Choice, Context, Example
 from ctx.registry import make
@@ -108,7 +108,11 @@ def divide(examples: Iterable[Example]) -> Splits:
     Among groups of one size the order is a hash of the group's name, so that splits are the same everywhere.
     """
     groups: dict[str, list[Example]] = {}
+    ids = set()
     for example in unique(examples):
+        if example.id in ids:
+            raise Unavailable(f"Two examples are called “{example.id}”: give every example an id of its own.")
+        ids.add(example.id)
         groups.setdefault(example.group, []).append(example)
     order = sorted(groups, key=lambda group: (-len(groups[group]), hashlib.sha256(group.encode()).digest()))
     missing = {split: _quota(groups, share) for split, share in SHARES.items()}

@@ -103,7 +103,6 @@ class Dispatcher:
         threading.Thread(target=self._hold, daemon=True, name="lease").start()
         workforce = Workforce(self.store, slots())
         try:
-            tidy(self.store)
             while not self.over.is_set():
                 self._tick(workforce)
                 if self.stale:
@@ -128,7 +127,9 @@ class Dispatcher:
             if self.resting and load.anything() and stamp() != self.stamp:
                 self.stale = True  # ctx is other code by now: start afresh before taking more
                 return
-            self.resting = not workforce.assign(load)
+            rested, self.resting = self.resting, not workforce.assign(load)
+            if self.resting and not rested:
+                tidy(self.store)
             if not self.resting:
                 self.busy_at = time.monotonic()
             self.trouble_since = None
@@ -177,7 +178,7 @@ def main() -> int:
     try:
         dispatcher = Dispatcher(open_store())
         served = dispatcher.run()
-    except StoreError as error:
+    except CtxError as error:
         say(str(error))
         return 1
     if dispatcher.stale and sys.platform != "win32":

@@ -91,7 +91,7 @@ def arguments(config: RunConfig) -> list[str]:
             found += [f"--{name}", choice.name, *_knob_arguments(choice)]
     for name, value in config.optim.model_dump(exclude_defaults=True).items():
         found += _argument(dashed(name), value)
-    found += [] if config.keep == "auto" else ["--keep", config.keep]
+    found += [] if config.keep == "best" else ["--keep", config.keep]
     return [*found, "--seed", str(config.seed)]
 
 

@@ -43,11 +43,11 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
     ``deleted_before`` (epoch seconds) spares what was deleted later and may still be brought back.
     """
     limit = (keep_gigabytes() if keep_gb is None else keep_gb) * 1e9
-    before = _bytes()
+    before = _bytes(store)
     purged = store.purge(deleted_before)
     for run_id in purged:
         shutil.rmtree(home() / "runs" / run_id, ignore_errors=True)
-    left, files = _bytes(), 0
+    left, files = _bytes(store), 0
     for run in reversed(store.runs(ENDED, limit=None)):
         if left <= limit:
             break
@@ -59,8 +59,10 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
     return Collected(len(purged), files, before - left, left)
 
 
-def _bytes() -> int:
-    return sum(_size(path) for path in (home() / "runs").glob("*/*"))
+def _bytes(store: Store) -> int:
+    """What the folders of this store's runs take; another store's in the same home are not ours to count."""
+    here = [run.id for deleted in (False, True) for run in store.runs(limit=None, deleted=deleted)]
+    return sum(_size(path) for name in here for path in (home() / "runs" / name).glob("*"))
 
 
 def _size(path: Path) -> int:

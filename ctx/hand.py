@@ -10,6 +10,7 @@ from typing import Any
 
 from ctx import assets
 from ctx.errors import BadInput, CtxError, StoreError
+from ctx.jobs import MOST_ATTEMPTS
 from ctx.leases import new_holder
 from ctx.manifest import manifest
 from ctx.records import Job
@@ -57,7 +58,7 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
     if job is None:
         return False
     try:
-        if job.attempt > 3:
+        if job.attempt > MOST_ATTEMPTS:
             raise CtxError(f"The worker died {job.attempt - 1} times at this: there may be too little memory.")
         if job.kind == "fetch":
             _fetch(store, job)

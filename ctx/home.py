@@ -5,15 +5,22 @@ from pathlib import Path
 
 import platformdirs
 
+SQLITE = "sqlite:///"
+
 
 def home() -> Path:
     """The folder of fetched archives, checkpoints and, by default, the store."""
-    return Path(os.environ.get("CTX_HOME") or platformdirs.user_data_dir("ctx", appauthor=False)).expanduser()
+    named = os.environ.get("CTX_HOME") or platformdirs.user_data_dir("ctx", appauthor=False)
+    return Path(named).expanduser().absolute()
 
 
 def store_url() -> str:
     """The database URL of the store; by default SQLite under `home`."""
-    return os.environ.get("CTX_STORE") or f"sqlite:///{home() / 'ctx.sqlite'}"
+    url = os.environ.get("CTX_STORE") or f"sqlite:///{home() / 'ctx.sqlite'}"
+    start, path = url[: len(SQLITE)], url[len(SQLITE) :]
+    if start != SQLITE or path in ("", ":memory:"):
+        return url
+    return SQLITE + str(Path(path).absolute())  # the dispatcher works in another folder
 
 
 def project() -> Path:

@@ -15,7 +15,7 @@ from ctx.registry import make
 if TYPE_CHECKING:
     from ctx.batches import Batch, ContextRows
     from ctx.config import RunConfig
-    from ctx.parts import Backbone, Task
+    from ctx.parts import Backbone, Task, Tuning
 
 
 class Model(nn.Module):
@@ -75,7 +75,8 @@ def space_of(labels: tuple[str, ...]) -> str:
 def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) -> Model:
     """The model of a run. The draw's seed sets every random weight, the same in every arm."""
     backbone: Backbone = make("backbones", config.backbone)
-    frozen = make("tunings", config.tuning).frozen(backbone.layers())
+    tuning: Tuning = make("tunings", config.tuning)
+    frozen = 0 if tuning.changes_model() else tuning.frozen(backbone.layers())
     torch.manual_seed(config.seed)
     blocks, width = _pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
     spaces = {space_of(rows.context.labels): rows.context.labels for rows in contexts.values()}
@@ -86,12 +87,18 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     return Model([*blocks, ("readout", task.readout())], heads)
 
 
+def weights_name(config: RunConfig) -> str:
+    """Names the weights that a run's backbone starts from."""
+    digest: str = make("backbones", config.backbone).digest(config.seed)
+    return f"{config.backbone.model_dump_json()}:{digest}"
+
+
 _loaded: OrderedDict[str, tuple[list[tuple[str, nn.Module]], int]] = OrderedDict()
 
 
 def _pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Module]], int]:
     """The pretrained blocks: loaded once in a process; those that stay frozen are shared by its runs, others copied."""
-    name = config.backbone.model_dump_json()
+    name = weights_name(config)
     if name not in _loaded:
         while len(_loaded) >= 2:
             _loaded.popitem(last=False)

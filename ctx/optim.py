@@ -21,14 +21,16 @@ class Optimiser:
         self.heads = {id(p) for p in model.heads.parameters()}
         self.adam: torch.optim.AdamW | None = None
         self.rate = 0.0  # the share of the full learning rate in the last update
-        self.names: dict[str, nn.Parameter] = {}
+        self.learning: list[nn.Parameter] = []
+        self.names: dict[str, nn.Parameter] = {}  # all that may have moments, the frozen ones too
 
     def arrange(self, groups: Sequence[tuple[list[nn.Parameter], float]], extra: Sequence[nn.Parameter]) -> None:
         """Let these learn: (parameters, learning-rate factor), and the parts' own at the head's rate."""
         named = {id(p): name for name, p in self.model.named_parameters()}
         rows = [(named[id(p)], p, self._rate(p) * factor) for parameters, factor in groups for p in parameters]
         rows += [(f"extra.{i}", p, self.head_lr) for i, p in enumerate(extra)]
-        self.names = {name: p for name, p, _ in rows}
+        self.learning = [p for _, p, _ in rows]
+        self.names = dict(self.model.named_parameters()) | {name: p for name, p, _ in rows}
         packed: dict[tuple[float, float], list[nn.Parameter]] = {}
         for _, p, lr in rows:
             packed.setdefault((lr, self.optim.weight_decay if p.ndim > 1 else 0.0), []).append(p)
@@ -55,7 +57,7 @@ class Optimiser:
     def step(self) -> float:
         """Clip, update, and give the norm of the gradient before clipping."""
         assert self.adam is not None
-        norm = nn.utils.clip_grad_norm_(self.names.values(), self.optim.clip)
+        norm = nn.utils.clip_grad_norm_(self.learning, self.optim.clip)
         self.adam.step()
         return norm.item()
 

@@ -179,6 +179,14 @@ class Backbone(Part):
         """How many layers lie above the embedding (read-out applied). No torch."""
         raise NotImplementedError
 
+    def canonical(self) -> Choice:
+        """The backbone that computes alike under one name: reading out the last layer is the default."""
+        knobs = self.knobs.model_dump()
+        if knobs.get("readout") is not None:
+            whole = type(self)(self.knobs.model_copy(update={"readout": None}))
+            knobs["readout"] = None if self.layers() == whole.layers() else knobs["readout"]
+        return Choice(name=self.name, knobs=knobs)
+
     def parameters(self) -> list[int]:
         """How many parameters the embedding and each layer hold, lowest first. No torch."""
         raise NotImplementedError
@@ -229,6 +237,11 @@ class Tuning(Part):
 
     def install(self, model: Model) -> None:
         """Change the model once, before training (insert adapters)."""
+
+    @classmethod
+    def changes_model(cls) -> bool:
+        """Whether it has an `install` of its own."""
+        return cls.install is not Tuning.install
 
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
         """What learns in this epoch: (parameters, learning-rate factor). All else is frozen."""

@@ -74,6 +74,11 @@ class Memo:
             self._fill(model, depth, batch.encoded, np.unique(batch.rows[~there]), table)
         return table.get(batch)
 
+    def forget(self, weights: str) -> None:
+        """Drop the tables of weights that are no more."""
+        for name in [name for name in self.tables if name[0] == weights]:
+            del self.tables[name]
+
     def _table(self, name: tuple[str, int, str], rows: int) -> Table:
         if name not in self.tables:
             self.tables[name] = Table(rows)

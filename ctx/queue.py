@@ -20,8 +20,9 @@ MOST_CRASHES = 5  # workers that a run may lose in a row without getting any fur
 
 
 def claimable(now: float) -> ColumnElement[bool]:
-    """Queued runs, and running ones whose worker has let the lease expire."""
-    return or_(runs.c.state == "queued", and_(runs.c.state == "running", runs.c.lease_until < now))
+    """Queued runs, and running ones whose worker has let the lease expire; not those that were deleted."""
+    left = and_(runs.c.state == "running", runs.c.lease_until < now)
+    return and_(runs.c.deleted.is_(None), or_(runs.c.state == "queued", left))
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,13 @@ class Queue(Base):
         return str(found) if found else None
 
     def request_stop(self, ids: Iterable[str]) -> None:
-        """Ask runs to stop: waiting ones stop now, running ones at their next step, with a checkpoint."""
+        """Ask runs to stop: waiting ones and those whose worker is gone now, others at their next step."""
         named = runs.c.id.in_(list(ids))
         now = time.time()
+        nobodys = or_(runs.c.state == "queued", and_(runs.c.state == "running", runs.c.lease_until < now))
+        stopped = {"state": "stopped", "ended": now, "error": None, "stop_requested": False, "lease_owner": None}
         with self._writing() as connection:
-            connection.execute(
-                update(runs).where(named, runs.c.state == "queued").values(state="stopped", ended=now, error=None)
-            )
+            connection.execute(update(runs).where(named, nobodys).values(**stopped))
             connection.execute(update(runs).where(named, runs.c.state == "running").values(stop_requested=True))
 
     def resume(self, run_id: str) -> None:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from ctx.compare import Arm, roles
 from ctx.errors import UnknownName
+from ctx.metrics import per_class
 from ctx.parts import Metric
 from ctx.registry import part, task_of
-from ctx.tasks.classification import per_class
 from ctx.verdict import Difference, difference
 
 

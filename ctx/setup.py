@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ctx.batches import ContextRows, rows_of
 from ctx.config import RunConfig
+from ctx.model import weights_name
 from ctx.parts import Backbone, Balancer, Penalty, Tuning
 from ctx.registry import make
 
@@ -23,8 +24,10 @@ class Setup:
         self.rows: dict[str, ContextRows] = {
             key: rows_of(config, choice, backbone, self.task) for key, choice in chosen.items()
         }
-        self.weights = f"{config.backbone.model_dump_json()}:{backbone.digest(config.seed)}"  # names the initial ones
         self.tuning: Tuning = make("tunings", config.tuning)
+        self.weights = weights_name(config)  # what the frozen blocks hold at the start
+        if self.tuning.changes_model():
+            self.weights += config.tuning.model_dump_json()
         self.balancer: Balancer = make("balancers", config.balancer)
         self.penalties: list[Penalty] = [make("penalties", choice) for choice in config.penalties]
         sizes = {key: len(rows.learn) for key, rows in self.rows.items()}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, cast, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, String, and_, case, cast, delete, func, insert, or_, select, update
 
 from ctx.attempts import Attempts
 from ctx.config import RunConfig, canonical, key
@@ -91,9 +91,10 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
     ) -> str:
         if not again:
             usable = and_(runs.c.key == named, runs.c.owner == owner, runs.c.deleted.is_(None))
-            states = runs.c.state.in_((*WAITING, "done"))
-            newest = select(runs.c.id).where(usable, states).order_by(runs.c.state == "done", runs.c.created).limit(1)
-            found = connection.execute(newest).scalar()
+            states = and_(runs.c.state.in_((*WAITING, "done")), runs.c.stop_requested.is_(False))
+            done_first = case((runs.c.state == "done", 0), else_=1)
+            reusable = select(runs.c.id).where(usable, states).order_by(done_first, runs.c.created).limit(1)
+            found = connection.execute(reusable).scalar()
             if found:
                 return str(found)
         values: dict[str, Any] = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ctx import data
-from ctx.config import RunConfig, canonical, frozen_blocks
-from ctx.errors import Unavailable
+from ctx.config import MOST_SEED, RunConfig, canonical, frozen_blocks
+from ctx.errors import BadInput, Unavailable
 from ctx.parts import Choice, Schedule
+from ctx.plan import epoch_updates
 from ctx.registry import make
 
 ARMS = ("target-only", "source-only", "chosen")
@@ -27,7 +28,8 @@ def arms(config: RunConfig) -> dict[str, RunConfig]:
     chosen = canonical(config)
     found: dict[str, RunConfig] = {}
     if config.target:
-        fair = Choice(name="target-only", knobs={"updates": target_updates(config)})
+        updates, own = target_updates(config), epoch_updates(training_sizes(config)["target"], config)
+        fair = Choice(name="target-only", knobs={} if updates in (None, own) else {"updates": updates})
         alone = chosen.schedule if chosen.schedule.name == "target-only" else fair
         found["target-only"] = canonical(config.model_copy(update={"schedule": alone, "penalties": ()}))
     if config.sources and _same_labels(config):
@@ -44,6 +46,8 @@ def rows(config: RunConfig, draws: int) -> list[tuple[str, int, RunConfig]]:
 
     The chosen arm goes first in each: its curves are what one waits to see.
     """
+    if config.seed + draws > MOST_SEED:
+        raise BadInput(f"The seed {config.seed} leaves no room for {draws} draws: choose a smaller one.")
     found = []
     for draw in range(draws):
         planned = arms(config.model_copy(update={"seed": config.seed + draw}))

@@ -6,6 +6,8 @@ a run resumed from any event's snapshot gives what the uninterrupted one would h
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -24,6 +26,8 @@ from ctx.plan import Phase
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup
 from ctx.state import Position, State, under
+
+RUNS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Trainer:
 
     def __init__(self, setup: Setup, features: Memo = memo) -> None:
         self.setup, self.features = setup, features
+        self.own = f"run {next(RUNS)} of this process"  # names features that only this run can use
         self.at = Position()
         self.kept: dict[str, Tensor] = {}
         self.source: dict[str, Tensor] | None = None
@@ -95,6 +100,7 @@ class Trainer:
         self._begin_epoch(phase)
 
     def _begin_epoch(self, phase: Phase) -> None:
+        self.features.forget(self.own)
         groups = self.setup.tuning.groups(self.model, self.at.epoch / phase.epochs)
         learning = [p for parameters, _ in groups for p in parameters]
         self.depth = self.model.learn(learning)
@@ -119,6 +125,7 @@ class Trainer:
         if self.at.epoch < phase.epochs:
             self._begin_epoch(phase)
             return values
+        self.features.forget(self.own)  # made from the last weights, not the kept ones
         if self.kept:
             self._put(self.kept)
         else:
@@ -134,7 +141,7 @@ class Trainer:
         if self.setup.config.keep == "last" or not len(rows):
             return {}
         loss = self._evaluate(phase.select_on, rows)["loss"]
-        if self.at.best is not None and loss >= self.at.best:
+        if not math.isfinite(loss) or (self.at.best is not None and loss >= self.at.best):
             return {}
         self.at.best, self.at.kept_step = loss, self.at.step
         self.kept = self._learned()
@@ -177,11 +184,11 @@ class Trainer:
         return self.features.hidden(self.model, self._prefix_name(), self.depth, batch)
 
     def _prefix_name(self) -> str:
-        """Names the weights of the frozen prefix; once a block of it has learned, only this epoch can use them."""
+        """Names the weights of the frozen prefix; once one has learned, only this run can use them, for an epoch."""
         prefix = tuple(f"blocks.{name}." for name in list(self.model.blocks)[: self.depth])
         if not any(name.startswith(prefix) for name in self.at.touched):
             return self.setup.weights
-        return f"{self.setup.weights}:{id(self)}:{self.at.phase}:{self.at.epoch}"
+        return self.own
 
     def _penalise(self, step: Step) -> dict[str, float]:
         terms = {
@@ -228,6 +235,7 @@ class Trainer:
     def _end(self) -> Event:
         rows = self.setup.rows
         outputs = {f"test/{key}": self._outputs(key, context.test) for key, context in rows.items()}
+        self.features.forget(self.own)
         final = evaluation.results(self.setup.task, rows, outputs, self.setup.trained_on()) | {
             "updates": {key: self.at.batches.get(key, 0) for key in rows},
             "seen": {key: self.at.seen.get(key, 0) for key in rows},
@@ -266,10 +274,12 @@ class Trainer:
         self.kept, self.source = state.part("kept"), state.part("source") if self.at.phase else None
         ended = self.at.phase == len(self.setup.phases)
         phase = self.setup.phases[-1 if ended else self.at.phase]
+        epoch, self.at.epoch = self.at.epoch, phase.epochs - 1 if ended else self.at.epoch
         self.optimiser = Optimiser(self.setup.config, self.model)
         for penalty in self.setup.penalties:
             penalty.begin(self.model, phase, self.source)
         self._begin_epoch(phase)
+        self.at.epoch = epoch
         self.optimiser.load(state.part("optimiser"))
         self.optimiser.rate = rate
         for part in (self.setup.balancer, *self.setup.penalties):

@@ -119,7 +119,7 @@ def _unexpected(run: Run, error: Exception) -> str:
 
 def fair_threads(store: Store) -> int:
     """One thread where other runs are at work, all cores otherwise."""
-    return 1 if store.runs(["running"], limit=1) else cores()
+    return 1 if store.load().running else cores()
 
 
 def run_here(store: Store, run: Run, watch: Watch | None = None) -> Run:
@@ -128,13 +128,17 @@ def run_here(store: Store, run: Run, watch: Watch | None = None) -> Run:
     Ctrl-C stops the run with a checkpoint, as ``ctx stop`` does; a second one ends the process.
     """
     holder = new_holder()
-    while (now := store.run(run.id)).state not in ENDED:
-        claimed = store.claim(holder, threads=fair_threads(store), only=run.id)
-        if claimed is None:
-            time.sleep(POLL_SECONDS)
-            continue
-        with _interruptible() as interrupted:
-            train_run(store, claimed, watch, interrupted)
+    try:
+        while (now := store.run(run.id)).state not in ENDED:
+            claimed = store.claim(holder, threads=fair_threads(store), only=run.id)
+            if claimed is None:
+                time.sleep(POLL_SECONDS)
+                continue
+            with _interruptible() as interrupted:
+                train_run(store, claimed, watch, interrupted)
+    except KeyboardInterrupt:
+        store.release(holder)  # nobody is left to end it
+        raise
     return now
 
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from ctx.errors import RunFailed
 from ctx.hand import PRELOAD, serve
 from ctx.manifest import cores
 from ctx.queue import Load
@@ -84,7 +85,15 @@ class Workforce:
             hand.pipe.close()
 
     def assign(self, load: Load) -> bool:
-        """Tell idle workers what to take; whether there is anything to do or being done."""
+        """Tell idle workers what to take; whether there is anything to do or being done.
+
+        Raises RunFailed where workers die before they have said a word.
+        """
+        if not self.hands and self.stillborn >= RESTART_LIMIT:
+            raise RunFailed(
+                f"{self.stillborn} workers in a row died at their start, most likely of too little memory: free some, "
+                f"then queue again. {load.waiting} runs wait."
+            )
         wanted = max(1, min(self.slots, load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
             self._tell("run", threads=1 if wanted > 1 else cores())

@@ -90,6 +90,24 @@ def test_changed_weights_are_another_run(bert: Path) -> None:
     assert key(config(bert)) != before
 
 
+def test_changed_weights_are_read_again_in_the_same_process(bert: Path, tmp_path: Path) -> None:
+    before = list(train(config(bert, "head"), features=Memo()))[-1].final
+    save(tmp_path / "other", "bert")
+    (bert / "model.safetensors").write_bytes((tmp_path / "other" / "model.safetensors").read_bytes())
+    after = list(train(config(bert, "head"), features=Memo()))[-1].final
+    fresh = list(train(config(tmp_path / "other", "head"), features=Memo()))[-1].final
+    assert before["metrics"] != after["metrics"] == fresh["metrics"]
+
+
+def test_a_relative_path_is_the_same_folder_wherever_a_worker_stands(
+    bert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bert.parent)
+    relative = config(Path("model"))
+    assert key(relative) == key(config(bert))
+    assert canonical(relative).backbone.knobs["path"] == str(bert)
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -47,14 +47,17 @@ def seq2seq(**changes: object) -> RunConfig:
     return run(**echo | changes)
 
 
-def resumed_in_the_middle(config: RunConfig) -> None:
-    """Stopping and resuming gives the same rows and weights."""
+def resumed(config: RunConfig) -> None:
+    """Stopping in the middle or just before the end, and resuming, gives the same rows and weights."""
     whole = list(train(config, features=Memo()))
-    first = list(itertools.islice(train(config, features=Memo()), len(whole) // 2))
-    rest = list(train(config, resume=first[-1].snapshot(), features=Memo()))
-    assert [(e.step, e.values) for e in [*first, *rest]] == [(e.step, e.values) for e in whole]
-    ends = whole[-1].snapshot().tensors, rest[-1].snapshot().tensors
-    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+    for events in (len(whole) // 2, len(whole) - 1):
+        first = list(itertools.islice(train(config, features=Memo()), events))
+        rest = list(train(config, resume=first[-1].snapshot(), features=Memo()))
+        assert [(e.step, e.values) for e in [*first, *rest]] == [(e.step, e.values) for e in whole]
+        ends = whole[-1].snapshot().tensors, rest[-1].snapshot().tensors
+        assert ends[0].keys() == ends[1].keys()
+        assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+        assert rest[-1].final == whole[-1].final
 
 
 @pytest.mark.parametrize("schedule", ["joint", "sequential"])
@@ -65,7 +68,7 @@ def test_a_penalty_with_its_own_parameters_is_a_term_of_the_total_and_learns(sch
         weighted = sum(value for name, value in values.items() if name.startswith("weighted/"))
         assert values["total"] == pytest.approx(weighted + values["term/critic/critic"], rel=1e-9)
     assert steps[-1]["term/critic/critic"] < steps[0]["term/critic/critic"]
-    resumed_in_the_middle(config)
+    resumed(config)
 
 
 def test_a_balancer_may_differentiate_each_loss_apart() -> None:
@@ -74,7 +77,7 @@ def test_a_balancer_may_differentiate_each_loss_apart() -> None:
     for values in (event.values for event in events if event.kind == "step"):
         assert values["total"] == pytest.approx(values["weighted/source"] + values["weighted/target"])
         assert values["weighted/source"] != pytest.approx(values["loss/source"])
-    resumed_in_the_middle(config)
+    resumed(config)
 
 
 def test_a_tuning_may_unfreeze_by_epoch_and_the_frozen_prefix_follows() -> None:
@@ -96,18 +99,18 @@ def test_a_tuning_may_unfreeze_by_epoch_and_the_frozen_prefix_follows() -> None:
     assert moved[4] == []
     assert moved[9] == ["layer2"]
     assert moved[14] == ["layer1", "layer2"]
-    resumed_in_the_middle(config)
+    resumed(config)
 
 
 @pytest.mark.parametrize("tuning", ["full", "head"])
 def test_a_sequence_to_sequence_head_runs_through_the_same_loop(tuning: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry.part("backbones", "tiny"), "applications", ("sentiment", "echo"))
-    config = seq2seq(tuning=Choice(name=tuning), optim=Optim(epochs=2, min_updates=40))
+    config = seq2seq(tuning=Choice(name=tuning), optim=Optim(epochs=2, min_updates=25))
     events: list[Event] = list(train(config, features=Memo()))
     final = events[-1].final
     assert final is not None
     assert final["metrics"]["target"]["loss"] < final["floor"]["target"]["loss"]
-    resumed_in_the_middle(config)
+    resumed(config)
 
 
 def test_a_second_source_has_its_own_weight_and_curve() -> None:
@@ -121,4 +124,4 @@ def test_a_second_source_has_its_own_weight_and_curve() -> None:
         raw = values["loss/source"] + 0.25 * values["loss/source.2"] + 2.0 * values["loss/target"]
         assert values["total"] == pytest.approx(raw)
     assert "macro_f1" in events[-1].final["metrics"]["source.2"]
-    resumed_in_the_middle(config)
+    resumed(config)

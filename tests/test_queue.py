@@ -9,8 +9,10 @@ from stores import lesson, stored
 
 from ctx import leases
 from ctx.errors import BadInput
+from ctx.manifest import cores
 from ctx.records import Run
 from ctx.store import Store, open_store
+from ctx.worker import fair_threads
 
 
 @pytest.fixture
@@ -233,3 +235,39 @@ def test_every_write_of_a_worker_starts_with_its_update(store: Store) -> None:
     assert all(line.startswith("UPDATE runs") for line in after_begin)
     with store.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_a_running_run_whose_worker_is_gone_can_be_stopped_and_resumed(store: Store) -> None:
+    run = store.add_run(lesson(0))
+    claim(store)
+    expire(store)
+    store.request_stop([run.id])
+    assert store.run(run.id).state == "stopped"
+    store.resume(run.id)
+    assert store.run(run.id).state == "queued"
+
+
+def test_a_deleted_run_is_claimed_by_nobody(store: Store) -> None:
+    run = store.add_run(lesson(0))
+    claim(store)
+    expire(store)
+    store.delete([run.id])
+    assert store.claim("me") is None
+
+
+def test_a_run_that_is_stopping_is_not_joined_and_a_done_one_is_used_first(store: Store) -> None:
+    stopping = store.add_run(lesson(0))
+    held = claim(store)
+    store.request_stop([stopping.id])
+    fresh = store.add_run(lesson(0))
+    assert fresh.id != stopping.id
+    store.finish(held, "done", {})
+    assert store.add_run(lesson(0)).id == stopping.id
+
+
+def test_a_dead_workers_run_costs_the_next_no_threads(store: Store) -> None:
+    store.add_run(lesson(0))
+    claim(store)
+    assert fair_threads(store) == 1
+    expire(store)
+    assert fair_threads(store) == cores()

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
+from ctx.errors import BadInput
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.study import arms, default_draws, rows
@@ -69,6 +70,8 @@ def test_what_trains_alike_has_one_key() -> None:
     assert key(with_(tuning=Choice(name="freeze", knobs={"layers": 2}))) == plain
     assert key(with_(optim=CONFIG.optim.model_copy(update={"head_lr": 1e-3}))) == plain
     assert key(with_(sources=(SourceChoice(id="sentiment/sample-cafes-en", size=258),))) == plain
+    assert key(with_(backbone=Choice(name="tiny", knobs={"readout": 2}))) == plain
+    assert key(with_(optim=CONFIG.optim.model_copy(update={"lr": 0.5}))) == plain  # all layers are frozen
     alone = with_(schedule=Choice(name="target-only"))
     assert key(alone) == key(alone.model_copy(update={"sources": ()}))
     assert canonical(canonical(CONFIG)) == canonical(CONFIG)
@@ -87,6 +90,16 @@ def test_what_trains_alike_has_one_key() -> None:
 )
 def test_what_trains_otherwise_has_another_key(change: dict[str, object]) -> None:
     assert key(with_(**change)) != key(CONFIG)
+
+
+def test_a_plain_target_only_run_serves_a_study_whose_target_has_no_more_updates() -> None:
+    wide = with_(sources=(SourceChoice(id="sentiment/sample-cafes-en", size=20),))
+    assert key(with_(schedule=Choice(name="target-only"))) == key(arms(wide)["target-only"])
+
+
+def test_draws_beyond_the_last_seed_are_refused() -> None:
+    with pytest.raises(BadInput, match="no room for 3 draws"):
+        rows(with_(seed=2**31 - 2), 3)
 
 
 def test_the_key_is_the_same_in_every_process() -> None:

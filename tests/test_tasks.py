@@ -9,7 +9,8 @@ from sklearn.dummy import DummyClassifier
 
 from ctx import data
 from ctx.config import ContextChoice
-from ctx.tasks.classification import Classification, confusion, per_class
+from ctx.metrics import confusion, per_class
+from ctx.tasks.classification import Classification
 from ctx.tasks.regression import Regression
 
 

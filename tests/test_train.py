@@ -163,6 +163,22 @@ def test_the_weights_kept_are_those_with_the_lowest_selection_loss() -> None:
     assert len(rows) == 40
 
 
+def test_a_loss_that_is_no_number_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([0.5, math.nan, 0.4, 0.9])
+    trainer = Trainer(Setup(canonical(lesson(optim=Optim(epochs=4, min_updates=5)))), Memo())
+    trainer.setup.rows["target"].__dict__["select"] = np.arange(5)
+    look = trainer._evaluate
+
+    def evaluate(key_: str, rows: np.ndarray) -> dict[str, float]:
+        return {"loss": next(losses)} if len(rows) == 5 else look(key_, rows)
+
+    monkeypatch.setattr(trainer, "_evaluate", evaluate)
+    events = list(trainer.run(None))
+    updates = trainer.setup.phases[0].updates
+    assert [event.step for event in events if "kept" in event.values] == [updates, 3 * updates]
+    assert events[-1].final["kept_step"] == 3 * updates
+
+
 def test_below_a_hundred_labels_the_last_weights_are_kept() -> None:
     events = list(train(lesson(), features=Memo()))
     assert events[-1].final["kept_step"] == events[-1].steps

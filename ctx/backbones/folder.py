@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import field_validator
 
 from ctx import parts
 from ctx.errors import BadInput
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from torch import nn
 
@@ -29,17 +30,22 @@ class Folder(parts.Backbone):
         """Which folder, and where the head reads."""
 
         path: str = parts.knob("", "The folder: config.json, model.safetensors and tokenizer.json.")
+
+        @field_validator("path")
+        @classmethod
+        def _anywhere(cls, path: str) -> str:
+            """One spelling, that means the same folder wherever a worker stands."""
+            return str(Path(path).expanduser().resolve()) if path else path
+
         readout: int | None = parts.knob(
             None, "The layer whose output the head reads (0: the embedding); empty: the last.", flag="readout", ge=0
         )
 
     def folder(self) -> Path:
         """The folder; raises BadInput where none is named."""
-        from pathlib import Path
-
         if not self.knobs.path:
             raise BadInput("The backbone “folder” needs a path: name a folder that holds a Hugging Face encoder.")
-        return Path(self.knobs.path).expanduser().resolve()
+        return Path(self.knobs.path)
 
     def configuration(self) -> dict[str, Any]:
         """The folder's checked configuration."""

@@ -135,7 +135,13 @@ def compare(runs: Ids, json: Json = False) -> None:
     from ctx.store import open_store
 
     store = open_store()
-    named = named_runs(store, runs)
+    asked = named_runs(store, runs)
+    named = [run for run in asked if run.deleted is None]
+    gone = ", ".join(run.id for run in asked if run.deleted is not None)
+    if not named:
+        raise BadInput(f"These runs are deleted: `ctx undelete {gone}` brings them back.")
+    if gone:
+        note(f"Left out, since it is deleted: {gone}.")
     rows = store.table([run.id for run in named]).set_index("id", drop=False).loc[[run.id for run in named]]
     found = arms(rows.reset_index(drop=True))
     outcome = as_table(found_results(found, found[0]))

@@ -56,6 +56,8 @@ class Classification(parts.Task):
         import numpy as np
         from scipy.special import log_softmax
 
+        from ctx.metrics import confusion, per_class
+
         counts = confusion(outputs.argmax(1), targets, outputs.shape[1])
         likelihood = np.take_along_axis(log_softmax(outputs.astype(np.float64), axis=1), targets[:, None], axis=1)
         return {
@@ -66,6 +68,8 @@ class Classification(parts.Task):
 
     def details(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
         """The confusion matrix ``[C, C]``: row the true label, column the predicted one."""
+        from ctx.metrics import confusion
+
         return {"confusion": confusion(outputs.argmax(1), targets, outputs.shape[1]).tolist()}
 
     def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
@@ -75,21 +79,3 @@ class Classification(parts.Task):
         classes = int(max(train.max(), test.max())) + 1
         shares = (np.bincount(train, minlength=classes) + 1) / (len(train) + classes)
         return self.evaluate(np.log(np.tile(shares, (len(test), 1))), test)
-
-
-def confusion(predicted: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
-    """Counts ``[C, C]``: row the true label, column the predicted one."""
-    import numpy as np
-
-    return np.bincount(targets * classes + predicted, minlength=classes**2).reshape(classes, classes)
-
-
-def per_class(counts: np.ndarray) -> list[dict[str, float]]:
-    """Precision, recall, F1 and support of each class; 0 where nothing was predicted or there."""
-    rows = []
-    for i in range(len(counts)):
-        hit, predicted, there = float(counts[i, i]), float(counts[:, i].sum()), float(counts[i].sum())
-        precision, recall = hit / predicted if predicted else 0.0, hit / there if there else 0.0
-        f1 = 2 * hit / (predicted + there) if predicted + there else 0.0
-        rows.append({"precision": precision, "recall": recall, "f1": f1, "support": there})
-    return rows
