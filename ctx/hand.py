@@ -9,12 +9,12 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from ctx import assets
-from ctx.errors import BadInput, CtxError, StoreError
+from ctx.errors import CtxError, StoreError
 from ctx.jobs import MOST_ATTEMPTS
 from ctx.leases import new_holder
 from ctx.manifest import manifest
 from ctx.records import Job
-from ctx.registry import registry
+from ctx.registry import fetchable
 from ctx.store import Store, open_store
 from ctx.worker import train_run
 
@@ -77,7 +77,7 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
 
 def _fetch(store: Store, job: Job) -> None:
     """Fetch what the parts named in the payload need: {"names": ["sentiment/tweets", "minilm"]}."""
-    wanted = {asset.sha256: asset for name in job.payload["names"] for asset in _assets(name)}
+    wanted = {asset.sha256: asset for name in job.payload["names"] for asset in fetchable(name).assets}
     total = sum(asset.megabytes for asset in wanted.values())
     before, said = 0.0, 0.0
     for asset in wanted.values():
@@ -91,14 +91,6 @@ def _fetch(store: Store, job: Job) -> None:
         assets.fetch(asset, progress)
         before += asset.megabytes
         store.report(job, asset.filename, before, total)
-
-
-def _assets(name: str) -> tuple[Any, ...]:
-    for kind in ("contexts", "backbones"):
-        if name in registry(kind):
-            return tuple(registry(kind)[name].assets)
-    known = [part for kind in ("contexts", "backbones") for part in registry(kind)]
-    raise BadInput(f"There is no context or backbone called “{name}”. There are: {', '.join(known)}.")
 
 
 def _encode(store: Store, job: Job, threads: int) -> None:

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from ctx.errors import BadInput
+from ctx.knobs import Choice as Choice
+from ctx.knobs import Knobs as Knobs
+from ctx.knobs import knob as knob
 from ctx.plan import Phase
 
 if TYPE_CHECKING:
@@ -26,29 +29,6 @@ if TYPE_CHECKING:
     from ctx.model import Model
 
 Split = Literal["train", "validation", "test"]
-
-
-class Knobs(BaseModel):
-    """The settings of a part. Fields made by `knob`; anything else is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def knob(default: Any, help: str, *, flag: str = "", log: bool = False, **bounds: Any) -> Any:
-    """A knob: its default, one sentence of help, pydantic bounds (``ge``, ``le`` …).
-
-    ``flag`` is a short command-line name (``lam`` for ``--lam``) beside the full ``--<part>.<knob>``;
-    ``log`` asks forms and charts for a logarithmic scale.
-    """
-    return Field(default, description=help, json_schema_extra={"flag": flag, "log": log}, **bounds)
-
-
-class Choice(BaseModel):
-    """A part by name with its knobs, kept as plain data: ``{"name": "joint", "knobs": {"lam": 0.1}}``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    knobs: dict[str, Any] = Field(default_factory=dict)
 
 
 class Part:
@@ -173,6 +153,7 @@ class Backbone(Part):
     lr: ClassVar[float] = 1e-3
     head_lr: ClassVar[float] = 1e-3
     pretrained: ClassVar[bool] = False
+    citation: ClassVar[str] = ""
     assets: ClassVar[tuple[Asset, ...]] = ()
 
     def layers(self) -> int:

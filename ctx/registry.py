@@ -66,6 +66,16 @@ def _sentence(cls: type[Part], error: ValidationError) -> str:
     return f"{cls.name}: {where} is {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}."
 
 
+def fetchable(name: str) -> Any:
+    """The context or the backbone of a name, the kinds that have archives to fetch; raises UnknownName."""
+    kinds = ("contexts", "backbones")
+    for kind in kinds:
+        if name in registry(kind):
+            return registry(kind)[name]
+    known = [known for kind in kinds for known in registry(kind)]
+    raise UnknownName(" or ".join(KINDS[kind] for kind in kinds), name, known)
+
+
 def task_of(application: str) -> Task:
     """The task of an application."""
     for cls in registry("tasks").values():

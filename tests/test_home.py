@@ -20,7 +20,7 @@ def test_a_relative_home_and_store_mean_the_folder_one_stands_in(
     assert store_url() == f"sqlite:///{tmp_path / 'mine.sqlite'}"
 
 
-@pytest.mark.parametrize("url", ["postgresql://db/ctx", "sqlite:////tmp/a.sqlite", "sqlite:///:memory:"])
+@pytest.mark.parametrize("url", ["postgresql://db/ctx", "sqlite:////data/a.sqlite", "sqlite:///:memory:"])
 def test_other_addresses_stay_as_they_are(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CTX_STORE", url)
     assert store_url() == url

@@ -32,6 +32,7 @@ class MiniLM(parts.Backbone):
     lr = 5e-5
     head_lr = 1e-2
     pretrained = True
+    citation = "Wang et al., MiniLM, NeurIPS 2020; Reimers & Gurevych, Sentence-BERT, EMNLP 2019"
     assets = (ASSET,)
 
     class Knobs(parts.Knobs):

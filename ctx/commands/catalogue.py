@@ -9,9 +9,8 @@ import typer
 from ctx import data
 from ctx.commands.output import Json, byte_progress, emit, table
 from ctx.config import ContextChoice
-from ctx.errors import UnknownName
 from ctx.parts import Asset, Context, Part
-from ctx.registry import KINDS, registry
+from ctx.registry import fetchable, registry
 
 DEFAULT = ("sentiment/tweets", "sentiment/editorials", "minilm")
 LISTED = ("schedules", "tunings", "backbones", "balancers", "penalties", "augment", "tasks")
@@ -85,11 +84,15 @@ def fetch(
 ) -> None:
     """Fetch the archives of contexts and backbones, once, with their SHA-256 checked."""
     chosen = _with_assets() if names == ["all"] else list(names or DEFAULT)
-    wanted = {name: _assets(name) for name in chosen}
-    places = get([asset for assets in wanted.values() for asset in assets])
+    wanted = {name: fetchable(name) for name in chosen}
+    places = get([asset for one in wanted.values() for asset in one.assets])
     found: list[dict[str, Any]] = [
-        {"name": name, "archives": [_archive(asset, places[asset.sha256]) for asset in assets]}
-        for name, assets in wanted.items()
+        {
+            "name": name,
+            "citation": one.citation,
+            "archives": [_archive(asset, places[asset.sha256]) for asset in one.assets],
+        }
+        for name, one in wanted.items()
     ]
     lines = [
         f"{one['name']}: "
@@ -97,6 +100,7 @@ def fetch(
             ", ".join(f"{a['file']} ({a['megabytes']:g} MB, {a['licence']})" for a in one["archives"])
             or "nothing to fetch"
         )
+        + (f"; cite {one['citation']}" if one["citation"] else "")
         for one in found
     ]
     emit(found, lines, json)
@@ -118,12 +122,3 @@ def _archive(asset: Asset, place: str) -> dict[str, Any]:
 
 def _with_assets() -> list[str]:
     return [name for kind in ("contexts", "backbones") for name, cls in registry(kind).items() if cls.assets]
-
-
-def _assets(name: str) -> tuple[Asset, ...]:
-    for kind in ("contexts", "backbones"):
-        if name in registry(kind):
-            found: tuple[Asset, ...] = registry(kind)[name].assets
-            return found
-    known = [*registry("contexts"), *registry("backbones")]
-    raise UnknownName(f"{KINDS['contexts']} or {KINDS['backbones']}", name, known)

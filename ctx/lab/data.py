@@ -13,7 +13,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import CtxError
 from ctx.parts import Asset, Choice, Context, Example
 from ctx.records import Job
-from ctx.registry import part
+from ctx.registry import fetchable, part
 from ctx.store import Store
 
 LABELS = 20
@@ -67,9 +67,13 @@ def archives(names: list[str]) -> list[Asset]:
     """The archives that these parts still lack, each once."""
     found: dict[str, Asset] = {}
     for name in names:
-        cls = part("contexts" if "/" in name else "backbones", name)
-        found |= {asset.sha256: asset for asset in cls.assets if not assets.available(asset)}
+        found |= {asset.sha256: asset for asset in fetchable(name).assets if not assets.available(asset)}
     return list(found.values())
+
+
+def citations(names: list[str]) -> list[str]:
+    """What to cite for these parts, each once."""
+    return list(dict.fromkeys(filter(None, (fetchable(name).citation for name in names))))
 
 
 def offline() -> bool:

@@ -48,8 +48,9 @@ def _encode(config: str) -> None:
 
 
 def _what(view: View) -> str:
-    wanted = data.archives(data.needed(view.config))
-    return ", ".join(f"{asset.filename} ({asset.megabytes:g} MB, {asset.licence})" for asset in wanted)
+    names = data.needed(view.config)
+    wanted = [f"{asset.filename} ({asset.megabytes:g} MB, {asset.licence})" for asset in data.archives(names)]
+    return t("{archives}; cite {works}", archives=", ".join(wanted), works="; ".join(data.citations(names)))
 
 
 def _names(view: View) -> str:
