@@ -11,7 +11,7 @@ from typing import Any
 
 from ctx.home import project
 
-LIBRARIES = ("ctx-transfer", "torch", "transformers", "tokenizers", "numpy", "scikit-learn", "safetensors", "pydantic")
+LIBRARIES = ("ctx-transfer", "torch", "transformers", "tokenizers", "numpy", "safetensors", "pydantic")
 
 # Set before torch is loaded. Threads that wait for each other sleep rather than spin: on cores that others use too, a
 # run of small steps with two spinning threads took ten times as long.

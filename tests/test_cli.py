@@ -113,7 +113,7 @@ def test_a_study_compares_arms_over_draws_and_says_its_verdict(capsys: Capture) 
     study = ["study", *LESSON, "--draws", "2", "--tuning", "full", "--relatedness", "-1", "--schedule", "sequential"]
     found = document(capsys, *study)
     assert [(row["arm"], row["draw"]) for row in found["rows"]] == [
-        (arm, draw) for draw in (0, 1) for arm in ("target-only", "source-only", "chosen")
+        (arm, draw) for draw in (0, 1) for arm in ("chosen", "target-only", "source-only")
     ]
     assert all(row["state"] == "done" for row in found["rows"])
     assert found["verdict"]["answer"] in ("helped", "hurt", "can't tell")

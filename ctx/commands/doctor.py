@@ -18,7 +18,7 @@ from ctx.commands.output import Json, emit
 from ctx.errors import CtxError
 from ctx.home import project
 
-NEEDED = ("streamlit", "torch", "transformers", "tokenizers", "safetensors", "scikit-learn", "sqlalchemy", "pydantic")
+NEEDED = ("streamlit", "torch", "transformers", "tokenizers", "safetensors", "sqlalchemy", "pydantic")
 UPDATES = 300
 
 

@@ -94,11 +94,14 @@ def _named(store: Store, name: str) -> Any:
 
 
 def named_runs(store: Store, names: list[str]) -> list[Run]:
-    """The runs that ids name, those of a study in its place; each once."""
+    """The runs that ids name, those of a study in its place, its baselines first; each once."""
+    from ctx.study import ARMS
+
     found: dict[str, Run] = {}
     for name in names:
         one = _named(store, name)
-        several = [one] if isinstance(one, _run_type()) else [run for _, _, run in store.study_runs(one.id)]
+        rows = [] if isinstance(one, _run_type()) else store.study_runs(one.id)
+        several = [run for _, _, run in sorted(rows, key=lambda row: ARMS.index(row[0]))] or [one]
         found |= {run.id: run for run in several}
     return list(found.values())
 
