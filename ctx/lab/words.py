@@ -73,8 +73,8 @@ def labels_added(answer: Answer) -> str:
     size = answer.config.target.size
     labels = t("all your labels") if size is None else t("your {n} labels", n=size)
     score = t(
-        "{source} alone already score {mean}; {labels}",
-        source=_capital(short(answer.config.sources[0].id)),
+        "The source alone ({source}) already gives {mean}; {labels}",
+        source=short(answer.config.sources[0].id),
         mean=charts.number(sum(alone.values()) / len(alone)),
         labels=labels,
     )
@@ -135,7 +135,3 @@ def signed(value: float) -> str:
     """A difference with its sign, three digits, a true minus: ``+.270``."""
     text = charts.number(abs(value))
     return ("+" if value >= 0 else "−") + text
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
