@@ -38,6 +38,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "show": runs.show,
     "curves": runs.curves,
     "compare": runs.compare,
+    "predict": runs.predict,
     "stop": control.stop,
     "resume": control.resume,
     "rename": control.rename,

@@ -60,11 +60,14 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
     try:
         if job.attempt > MOST_ATTEMPTS:
             raise CtxError(f"The worker died {job.attempt - 1} times at this: there may be too little memory.")
+        found = None
         if job.kind == "fetch":
             _fetch(store, job)
-        else:
+        elif job.kind == "encode":
             _encode(store, job, told["threads"])
-        store.finish_job(job)
+        else:
+            found = _predict(store, job)
+        store.finish_job(job, result=found)
     except StoreError:
         raise
     except CtxError as error:
@@ -110,3 +113,10 @@ def _encode(store: Store, job: Job, threads: int) -> None:
             store.report(job, "", done, total)
 
     warm(RunConfig.model_validate(job.payload), progress)
+
+
+def _predict(store: Store, job: Job) -> dict[str, dict[str, float]]:
+    """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: {label: probability}}."""
+    from ctx.predict import of_run
+
+    return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}

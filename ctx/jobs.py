@@ -1,4 +1,4 @@
-"""Jobs in the store: work that is no run and that a page follows by its row (fetch an archive, encode a pair)."""
+"""Jobs in the store: work that is no run, followed by its row (fetch an archive, encode a pair, judge a text)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctx.errors import BadInput
 from ctx.records import WAITING, Job, as_job, clean, new_id
 from ctx.schema import jobs
 
-KINDS = ("fetch", "encode")
+KINDS = ("fetch", "encode", "predict")
 LEASE_SECONDS = 20.0
 MOST_ATTEMPTS = 3
 
@@ -69,9 +69,10 @@ class Jobs(Base):
         values = {"progress": progress, "done": done, "total": total, "lease_until": time.time() + LEASE_SECONDS}
         return self._change_job(job, values)
 
-    def finish_job(self, job: Job, error: str | None = None) -> bool:
-        """End a job: done, or failed with a sentence."""
-        return self._change_job(job, {"state": "failed" if error else "done", "error": error, "ended": time.time()})
+    def finish_job(self, job: Job, error: str | None = None, result: dict[str, Any] | None = None) -> bool:
+        """End a job: done, with what it found, or failed with a sentence."""
+        state = "failed" if error else "done"
+        return self._change_job(job, {"state": state, "error": error, "result": result, "ended": time.time()})
 
     def _change_job(self, job: Job, values: dict[str, Any]) -> bool:
         mine = and_(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == "running")

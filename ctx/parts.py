@@ -115,6 +115,7 @@ class Task(Part):
     kind = "tasks"
     applications: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    inputs: ClassVar[str] = "text"  # what one writes to try it: a text, or numbers
 
     def readout(self) -> nn.Module:
         """The parameterless last block: called as ``readout(hidden, batch)``, shapes ``[B, T, W]`` to the head's."""

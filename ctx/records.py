@@ -78,7 +78,10 @@ class Study:
 
 @dataclass(frozen=True)
 class Job:
-    """Work that is no run (fetch, encode). ``done`` of ``total`` (None: unknown); ``progress`` is a sentence."""
+    """Work that is no run (fetch, encode, predict).
+
+    ``done`` of ``total`` (None: unknown); ``progress`` is a sentence, ``result`` what a prediction found.
+    """
 
     id: str
     kind: str
@@ -92,6 +95,7 @@ class Job:
     attempt: int
     created: float
     ended: float | None
+    result: dict[str, Any] | None
 
 
 RUN_FIELDS = tuple(field.name for field in fields(Run))

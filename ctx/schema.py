@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 metadata = MetaData()
 
 runs = Table(
@@ -113,6 +113,7 @@ jobs = Table(
     Column("lease_until", Double),
     Column("created", Double, nullable=False),
     Column("ended", Double),
+    Column("result", JSON(none_as_null=True)),
     Index("jobs_state", "state", "created"),
 )
 

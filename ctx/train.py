@@ -252,6 +252,10 @@ class Trainer:
         touched = set(self.at.touched)
         return {name: p.detach().clone() for name, p in self.model.named_parameters() if name in touched}
 
+    def restore(self, weights: State) -> None:
+        """Take the weights that a finished run kept."""
+        self._put(weights.part("model"))
+
     def _put(self, weights: Mapping[str, Tensor]) -> None:
         parameters = dict(self.model.named_parameters())
         with torch.no_grad():

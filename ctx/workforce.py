@@ -25,7 +25,7 @@ RESTART_LIMIT = 3  # workers in a row that die before they have said a word
 
 @dataclass(eq=False)
 class Hand:
-    """One worker process. ``task``: "" when idle, else "run", "encode" or "fetch"."""
+    """One worker process. ``task``: "" when idle, else "run" or a kind of job."""
 
     process: BaseProcess
     pipe: Connection
@@ -36,7 +36,7 @@ class Hand:
 
 @dataclass
 class Workforce:
-    """At most ``slots`` training workers, and one that fetches."""
+    """At most ``slots`` training workers, and one that fetches or judges a text."""
 
     store: Store
     slots: int
@@ -99,8 +99,9 @@ class Workforce:
             self._tell("run", threads=1 if wanted > 1 else cores())
         elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
             self._tell("encode", threads=cores())
-        if load.jobs.get("fetch") and self._at("fetch") == 0:
-            self._tell("fetch", extra=1)
+        for kind in ("fetch", "predict"):  # somebody is looking: these don't wait for runs
+            if load.jobs.get(kind) and self._at(kind) == 0:
+                self._tell(kind, extra=1)
         return bool(load.anything() or load.running or self.busy())
 
     def busy(self) -> bool:

@@ -27,7 +27,7 @@ LAYERS = {
     "configuration": "data config sampling replay flags study verdict",
     "engine": "state batches setup model prefix optim evaluation train warm",
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
-    "workers": "manifest checkpoint gc recorder worker hand workforce dispatch",
+    "workers": "manifest checkpoint gc recorder predict worker hand workforce dispatch",
     "shown": "charts charts_runs compare labels overlay repeat results lab",
     "command line": "commands cli",
     "pages' blocks": "ui",

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from stores import lesson
 
 from ctx import database
@@ -165,6 +166,28 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_with_a_backup_but_not
     with pytest.raises(StoreError, match="0000"):  # no such version ever was
         open_store()
     assert (home / "ctx.sqlite.backup-0000").exists()
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_rows_and_a_backup(home: Path) -> None:
+    path = home / "ctx.sqlite"
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO jobs (id, kind, payload, owner, state, progress, attempt, created) "
+                "VALUES ('j', 'fetch', '{}', 'ann', 'done', '', 1, 0)"
+            )
+        )
+    engine.dispose()
+    with pytest.raises(StoreError, match="older version"):
+        open_store(migrate=False)
+    job = open_store().job("j")
+    assert (job.owner, job.result) == ("ann", None)
+    assert (home / "ctx.sqlite.backup-0001").is_file()
 
 
 def test_a_store_from_a_newer_version_is_left_alone(store: Store) -> None:

@@ -129,6 +129,18 @@ def curves(
     emit({"run": found.id, "state": found.state, "points": points}, [text], json)
 
 
+def predict(
+    run: Id, text: Annotated[str, typer.Argument(metavar="TEXT", help="A sentence to judge.")], json: Json = False
+) -> None:
+    """Let a finished run judge a sentence of your own."""
+    from ctx.predict import of_run
+    from ctx.store import open_store
+
+    found = open_store().run(run)
+    shares = of_run(found, text)
+    emit({"run": found.id, "text": text, "labels": shares}, [f"{n} {p:.0%}" for n, p in shares.items()], json)
+
+
 def compare(runs: Ids, json: Json = False) -> None:
     """Compare runs: the settings in which they differ and what came out, draws folded; the first is the baseline."""
     from ctx.compare import arms, differing

@@ -22,6 +22,9 @@ def serve(port: Port = 8501, address: Address = "localhost") -> int:
     app = project() / "app.py"
     if not app.is_file():
         raise Unavailable(f"{app} is not there: install ctx-transfer again, or start from the project's folder.")
+    from ctx.store import open_store
+
+    open_store().close()  # pages never bring a store up to date
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += ["--server.port", str(port), "--server.address", address]
     package = str(Path(__file__).resolve().parents[2])

@@ -25,6 +25,7 @@ class Regression(parts.Task):
         parts.Metric("mse", False, "mean squared error"),
         parts.Metric("loss", False, "mean squared error"),
     )
+    inputs = "numbers"
     outputs = 10
 
     def readout(self) -> nn.Module:

@@ -11,7 +11,7 @@ from ctx import charts
 from ctx.i18n import t
 from ctx.lab import sentences
 from ctx.lab.answer import Answer, has_labels
-from ctx.ui import page
+from ctx.ui import lab_own, page
 
 SHOWN = 4  # sentences at a time
 
@@ -35,6 +35,8 @@ def show(found: Answer) -> None:
     compared = _compared(found, runs["target-only"], runs[found.chosen], draw)
     if compared is not None:
         _list(found, compared)
+        if found.over:
+            lab_own.show([runs["target-only"], runs[found.chosen]])
 
 
 def _compared(found: Answer, _alone: str, _now: str, draw: int) -> pd.DataFrame | None:

@@ -1,0 +1,72 @@
+"""A sentence of one's own, judged without the source and with it."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from ctx import charts
+from ctx.dispatch import ensure
+from ctx.i18n import t
+from ctx.records import WAITING
+from ctx.ui import page, state
+
+LONGEST = 300  # characters
+JOB = "own sentence"
+FIELD = "own text"
+
+
+def show(runs: list[str]) -> None:
+    """A field, and below it what the two runs, target only and the chosen arm, say of what was written."""
+    st.text_input(
+        t("Try your own sentence"),
+        key=FIELD,
+        max_chars=LONGEST,
+        placeholder=t("Write one and press Enter"),
+        on_change=_ask,
+        args=(runs,),
+    )
+    held = st.session_state.get(JOB)
+    if not held or held["runs"] != runs:
+        return
+    job = page.store().job(held["job"])
+    if job.state in WAITING:
+        st.fragment(_follow, run_every=0.5)(held["job"])
+    elif job.error:
+        st.error(page.literal(job.error))
+    elif job.result:
+        alone, now = (job.result[run] for run in runs)
+        st.html(
+            f'<div style="border-left:4px solid {charts.BOTH};padding:.1em .7em;overflow-wrap:anywhere">'
+            f"“{escape(job.payload['text'])}”"
+            f'<div style="opacity:.75;font-size:.85em">{escape(t("without source"))}: {_said(alone)} → '
+            f"{escape(t('now'))}: <b>{_said(now)}</b></div></div>"
+        )
+
+
+def _said(shares: dict[str, float]) -> str:
+    label = max(shares, key=lambda name: shares[name])
+    return escape(f"{label} {shares[label]:.0%}")
+
+
+def _ask(runs: list[str]) -> None:
+    text = st.session_state[FIELD].strip()
+    if not text:
+        st.session_state.pop(JOB, None)
+        return
+
+    def act() -> None:
+        job = page.store().add_job("predict", {"runs": runs, "text": text})
+        st.session_state[JOB] = {"runs": runs, "job": job.id}
+        ensure(page.store().url)
+
+    state.attempt(act)
+
+
+def _follow(job_id: str) -> None:
+    """Say that it is being judged; the whole page again once it has been."""
+    if page.store().job(job_id).state in WAITING:
+        st.caption(t("Both models are reading it …"))
+    else:
+        st.rerun()

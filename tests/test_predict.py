@@ -1,0 +1,73 @@
+"""A sentence of one's own is judged by the very model that was tested."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from stores import lesson
+
+from ctx import checkpoint, data
+from ctx.cli import main
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.errors import BadInput, Unavailable
+from ctx.hand import _take_job
+from ctx.parts import Choice
+from ctx.predict import of_run
+from ctx.records import Run
+from ctx.store import Store, open_store
+from ctx.worker import run_here
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return open_store()
+
+
+def trained(store: Store, tuning: str = "full") -> Run:
+    config = RunConfig(
+        sources=(SourceChoice(id="sentiment/sample-cafes-en", size=40),),
+        target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
+        backbone=Choice(name="tiny"),
+        tuning=Choice(name=tuning),
+        optim=Optim(epochs=1, min_updates=5),
+    )
+    return run_here(store, store.add_run(config))
+
+
+@pytest.mark.parametrize("tuning", ["full", "head"])
+def test_a_test_sentence_gets_what_the_test_gave_it(store: Store, tuning: str) -> None:
+    run = trained(store, tuning)
+    tested = softmax(store.output(run.id, "test/target"), axis=1)
+    for row in (0, 5, 40):
+        text = data.splits(ContextChoice(id="sentiment/sample-gadgets-en")).test[row].input
+        assert np.allclose(list(of_run(run, text).values()), tested[row], atol=1e-5)
+
+
+def test_a_worker_judges_a_text_for_a_page(store: Store) -> None:
+    run = trained(store)
+    job = store.add_job("predict", {"runs": [run.id], "text": "Not bad <b>at all</b>."})
+    assert _take_job(store, "me", {"take": "predict", "threads": 1})
+    done = store.job(job.id)
+    assert (done.state, done.error) == ("done", None)
+    assert done.result == {run.id: pytest.approx(of_run(run, "Not bad <b>at all</b>."))}
+
+
+def test_a_command_judges_a_text(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained(store)
+    assert main(["predict", run.id, "The screen is lovely."]) == 0
+    assert "positive" in capsys.readouterr().out
+
+
+def test_a_run_that_cannot_judge_says_why(store: Store) -> None:
+    waiting = store.add_run(lesson())
+    with pytest.raises(BadInput, match="only a finished run"):
+        of_run(waiting, "Fine.")
+    with pytest.raises(BadInput, match="no target whose sentences"):
+        of_run(run_here(store, waiting), "Fine.")
+    run = trained(store)
+    (checkpoint.folder(run.id) / f"{checkpoint.FINAL}{checkpoint.SUFFIX}").unlink()
+    with pytest.raises(Unavailable, match="--again"):
+        of_run(run, "Fine.")
