@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -26,12 +25,10 @@ import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from ctx.config import ContextChoice, RunConfig, SourceChoice
-from ctx.dispatch import ensure
-from ctx.parts import Choice
-from ctx.study import rows
+from tests.browser.studies import SLOW, study, wait_for
 from tests.served import Served
 
+EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN  # another run follows at once
 MOST_MILLISECONDS, MOST_MEGABYTES = 250, 500
 
 
@@ -58,7 +55,10 @@ class Visitor:
         """One script run; its seconds from the question to the last word of the answer."""
         asked = BackMsg()
         asked.rerun_script.query_string = self.query
-        asked.rerun_script.page_script_hash = self.page
+        if self.page:
+            asked.rerun_script.page_script_hash = self.page
+        else:
+            asked.rerun_script.page_name = "lab"
         if fragment:
             asked.rerun_script.fragment_id = fragment
             asked.rerun_script.is_auto_rerun = True
@@ -69,7 +69,7 @@ class Visitor:
             self.figures.received += len(data)
             answer = ForwardMsg()
             answer.ParseFromString(data)
-            if answer.WhichOneof("type") == "script_finished":
+            if answer.WhichOneof("type") == "script_finished" and answer.script_finished != EARLY:
                 return time.perf_counter() - start
             self._take(answer)
 
@@ -108,19 +108,10 @@ async def visit(number: int, url: str, query: str, until: float, figures: Figure
 
 
 def queue_study(server: Served) -> str:
-    """A study that trains for longer than anybody measures; gives its id."""
-    config = RunConfig(
-        sources=(SourceChoice(id="sentiment/sample-cafes-en"),),
-        target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
-        backbone=Choice(name="tiny"),
-        tuning=Choice(name="full"),
-    )
-    store = server.store()
-    study = store.add_study("thirty watch", {"config": config.model_dump(mode="json"), "draws": 20}, rows(config, 20))
-    ensure(server.store_url)
-    while not any(run.step > 0 for _, _, run in store.study_runs(study.id)):
-        time.sleep(0.2)
-    return study.id
+    """A study that trains for longer than anybody measures; gives its id once points are there."""
+    made, store = study(server, SLOW, draws=20, wait=False), server.store()
+    wait_for(lambda: any(run.step > 0 for _, _, run in store.study_runs(made)), "a first point")
+    return made
 
 
 def milliseconds(seconds: list[float]) -> dict[str, float] | None:
@@ -142,16 +133,15 @@ def held(process: psutil.Process) -> dict[str, Any]:
 async def measure(sessions: int, seconds: float, folder: Path) -> dict[str, Any]:
     """Serve, train, watch."""
     server = Served(folder, CTX_OFFLINE="1")
-    os.environ.update({name: value for name, value in server.environment.items() if name.startswith("CTX_")})
     figures = Figures()
     try:
         server.start()
-        study = queue_study(server)
+        watched = queue_study(server)
         url = server.url.replace("http", "ws") + "/_stcore/stream"
         before, until = held(server.web_process()), time.time() + seconds
-        visits = [visit(number, url, f"study={study}", until, figures) for number in range(sessions)]
+        visits = [visit(number, url, f"study={watched}", until, figures) for number in range(sessions)]
         failed = [repr(one) for one in await asyncio.gather(*visits, return_exceptions=True) if one is not None]
-        runs = [run.state for _, _, run in server.store().study_runs(study)]
+        runs = [run.state for _, _, run in server.store().study_runs(watched)]
         return {
             "sessions": sessions,
             "page_ms": milliseconds(figures.full),
