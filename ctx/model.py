@@ -44,14 +44,16 @@ class Model(nn.Module):
         for p in self.parameters():
             p.requires_grad_(id(p) in chosen)
         depth = prefix_depth(self)
-        self.modes(depth)
+        for block in list(self.blocks.values())[:depth]:
+            block.eval()  # its output must not depend on dropout
+        self.training_above(depth, True)
         return depth
 
-    def modes(self, depth: int) -> None:
-        """Training mode, but for the frozen prefix: its output must not depend on dropout."""
-        self.heads.train()
-        for i, block in enumerate(self.blocks.values()):
-            block.train(i >= depth)
+    def training_above(self, depth: int, on: bool) -> None:
+        """Training or evaluation mode for the heads and the blocks above a frozen prefix, which has its own."""
+        self.heads.train(on)
+        for block in list(self.blocks.values())[depth:]:
+            block.train(on)
 
     def counts(self, learned: Collection[str]) -> dict[str, int]:
         """How many parameters have learned, of how many."""

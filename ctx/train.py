@@ -72,6 +72,10 @@ class Trainer:
         setup.tuning.install(self.model)
         self.at.touched = []
 
+    def _fresh_optimiser(self) -> None:
+        self.optimiser = Optimiser(self.setup.config, self.model)
+        self.arranged: list[tuple[list[int], float]] = []  # what it lets learn: parameters and their rates' factor
+
     def run(self, resume: State | None) -> Iterator[Event]:
         """All events from the start, or those after a snapshot."""
         torch.manual_seed(self.setup.config.seed)
@@ -93,7 +97,7 @@ class Trainer:
             self.source = self._learned()
             if phase.fresh:
                 self._fresh_model()
-        self.optimiser = Optimiser(self.setup.config, self.model)
+        self._fresh_optimiser()
         self.at.best, self.kept = None, {}
         for penalty in self.setup.penalties:
             penalty.begin(self.model, phase, self.source)
@@ -103,6 +107,10 @@ class Trainer:
         self.features.forget(self.own)
         groups = self.setup.tuning.groups(self.model, self.at.epoch / phase.epochs)
         learning = [p for parameters, _ in groups for p in parameters]
+        arranged = [([id(p) for p in parameters], factor) for parameters, factor in groups]
+        if arranged == self.arranged:
+            return
+        self.arranged = arranged
         self.depth = self.model.learn(learning)
         extra = [p for part in (self.setup.balancer, *self.setup.penalties) for p in part.parameters()]
         self.optimiser.arrange(groups, extra)
@@ -204,9 +212,9 @@ class Trainer:
 
     def _outputs(self, key: str, rows: np.ndarray) -> np.ndarray:
         """Logits ``[N, …]`` of rows in their order."""
-        self.model.eval()
+        self.model.training_above(self.depth, False)
         out = evaluation.outputs(lambda batch: self._forward(key, batch)[1], self.setup.rows[key].encoded, rows)
-        self.model.modes(self.depth)
+        self.model.training_above(self.depth, True)
         return out
 
     def _evaluate(self, key: str, rows: np.ndarray) -> dict[str, float]:
@@ -279,7 +287,7 @@ class Trainer:
         ended = self.at.phase == len(self.setup.phases)
         phase = self.setup.phases[-1 if ended else self.at.phase]
         epoch, self.at.epoch = self.at.epoch, phase.epochs - 1 if ended else self.at.epoch
-        self.optimiser = Optimiser(self.setup.config, self.model)
+        self._fresh_optimiser()
         for penalty in self.setup.penalties:
             penalty.begin(self.model, phase, self.source)
         self._begin_epoch(phase)

@@ -13,11 +13,15 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from ctx.errors import RunFailed
+from pydantic import ValidationError
+
+from ctx.config import RunConfig, frozen_blocks
+from ctx.errors import CtxError, RunFailed
 from ctx.hand import PRELOAD, serve
 from ctx.manifest import cores
 from ctx.queue import Load
 from ctx.records import Job
+from ctx.registry import part
 from ctx.store import Store
 
 RESTART_LIMIT = 3  # workers in a row that die before they have said a word
@@ -96,7 +100,7 @@ class Workforce:
             )
         wanted = max(1, min(self.slots, load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
-            self._tell("run", threads=1 if wanted > 1 else cores())
+            self._tell("run", threads=1 if wanted > 1 or light(load.next) else cores())
         elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
             self._tell("encode", threads=cores())
         for kind in ("fetch", "predict"):  # somebody is looking: these don't wait for runs
@@ -134,6 +138,16 @@ class Workforce:
         """Let all workers go: each ends what it is at."""
         for hand in self.hands:
             hand.pipe.close()
+
+
+def light(settings: dict[str, Any] | None) -> bool:
+    """Whether a run's steps are so small that a second thread costs more than it gives: no pretrained layer learns."""
+    try:
+        config = RunConfig.model_validate(settings)
+        frozen, blocks = frozen_blocks(config)
+        return frozen >= blocks or not part("backbones", config.backbone.name).pretrained
+    except (CtxError, ValidationError):
+        return False  # the run itself says what is wrong
 
 
 def _same_pair(job: Job, settings: dict[str, Any]) -> bool:
