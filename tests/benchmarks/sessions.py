@@ -1,9 +1,10 @@
 """Thirty visitors watch a running study in the Lab: how long a refresh takes, and what the web process holds.
 
-    python -m tests.benchmarks.sessions [--sessions 30] [--seconds 60]
+    python -m tests.benchmarks.sessions [--sessions 30] [--seconds 60] [--training]
 
-Starts a server of its own with the sample sentences, queues a study that trains all the while on the same cores, and
-opens WebSockets that speak Streamlit's protocol, each refreshing its live part as often as the page asks. Prints one
+Starts a server of its own with the sample sentences and queues a study whose first run goes on all the while: by hand,
+two points of every curve a second, so that the web server is measured; with ``--training`` by a worker on its cores.
+Opens WebSockets that speak Streamlit's protocol, each refreshing its live part as often as the page asks. Prints one
 JSON document; exits 1 where a target is missed: p95 of a refresh under 250 ms, the web process under 500 MB, no torch.
 """
 
@@ -14,6 +15,7 @@ import asyncio
 import json
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,7 @@ from tests.browser.studies import SLOW, study, wait_for
 from tests.served import Served
 
 EARLY = ForwardMsg.FINISHED_EARLY_FOR_RERUN  # another run follows at once
+ROLES = ("source", "target")
 MOST_MILLISECONDS, MOST_MEGABYTES = 250, 500
 
 
@@ -109,9 +112,25 @@ async def visit(number: int, url: str, query: str, until: float, figures: Figure
 
 def queue_study(server: Served) -> str:
     """A study that trains for longer than anybody measures; gives its id once points are there."""
-    made, store = study(server, SLOW, draws=20, wait=False), server.store()
+    made, store = study(server, SLOW, draws=10, wait=False), server.store()
+    if server.environment.get("CTX_WORKERS") == "0":
+        threading.Thread(target=write_points, args=(server,), daemon=True).start()
     wait_for(lambda: any(run.step > 0 for _, _, run in store.study_runs(made)), "a first point")
     return made
+
+
+def write_points(server: Served) -> None:
+    """Take a run as a worker does, and write its curves at a steady pace until the process ends."""
+    store = server.store()
+    run = store.claim("the load test", threads=1)
+    assert run is not None
+    start = [(f"constant/{role}", 0.7) for role in ROLES] + [(f"validation/{role}/loss", 0.7) for role in ROLES]
+    store.write(run, [(0, name, value) for name, value in start], steps=100_000)
+    for step in range(1, 100_000):
+        names = [f"loss/{role}" for role in ROLES] + ["total", "grad_norm"]
+        names += [f"validation/{role}/loss" for role in ROLES] if step % 50 == 0 else []
+        store.write(run, [(step, name, 0.7 / step**0.1) for name in names])
+        time.sleep(0.5)
 
 
 def milliseconds(seconds: list[float]) -> dict[str, float] | None:
@@ -130,9 +149,9 @@ def held(process: psutil.Process) -> dict[str, Any]:
     return {"megabytes": round(process.memory_info().rss / 1e6), "torch": "libtorch" in mapped}
 
 
-async def measure(sessions: int, seconds: float, folder: Path) -> dict[str, Any]:
+async def measure(sessions: int, seconds: float, folder: Path, training: bool) -> dict[str, Any]:
     """Serve, train, watch."""
-    server = Served(folder, CTX_OFFLINE="1")
+    server = Served(folder, CTX_OFFLINE="1", **({} if training else {"CTX_WORKERS": "0"}))
     figures = Figures()
     try:
         server.start()
@@ -163,9 +182,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--sessions", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--training", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(measure(asked.sessions, asked.seconds, Path(folder)))
+        found = asyncio.run(measure(asked.sessions, asked.seconds, Path(folder), asked.training))
     print(json.dumps(found, indent=2))
     refresh, web = found["refresh_ms"], found["web_process"]
     kept = refresh and refresh["p95"] < MOST_MILLISECONDS and web["megabytes"] < MOST_MEGABYTES and not web["torch"]
