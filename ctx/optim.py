@@ -57,9 +57,12 @@ class Optimiser:
     def step(self) -> float:
         """Clip, update, and give the norm of the gradient before clipping."""
         assert self.adam is not None
-        norm = nn.utils.clip_grad_norm_(self.learning, self.optim.clip)
+        norm = nn.utils.get_total_norm([p.grad for p in self.learning if p.grad is not None])
+        length = norm.item()
+        if length > self.optim.clip:  # below, clipping would multiply by one
+            nn.utils.clip_grads_with_norm_(self.learning, self.optim.clip, norm)
         self.adam.step()
-        return norm.item()
+        return length
 
     def state(self) -> dict[str, Tensor]:
         """The moments by parameter name."""

@@ -116,6 +116,7 @@ class Trainer:
         self.optimiser.arrange(groups, extra)
         names = {id(p): name for name, p in self.model.named_parameters()}
         self.at.touched = sorted({*self.at.touched, *(names[id(p)] for p in learning)})
+        self.prefix = self._prefix_name()
         heads = {id(p) for p in self.model.heads.parameters()}
         self.shared = [p for p in learning if id(p) not in heads]
 
@@ -189,7 +190,7 @@ class Trainer:
 
     def frozen(self, batch: Batch) -> Tensor | None:
         """What the frozen blocks give for a batch; None where nothing is frozen."""
-        return self.features.hidden(self.model, self._prefix_name(), self.depth, batch)
+        return self.features.hidden(self.model, self.prefix, self.depth, batch)
 
     def _prefix_name(self) -> str:
         """Names the weights of the frozen prefix; once one has learned, only this run can use them, for an epoch."""
