@@ -25,7 +25,7 @@ from tests.browser.studies import wait_for
 from tests.served import BROWSER_ARGUMENTS, Served, browser_path
 
 POINT = """key => [...document.querySelectorAll(key + " .js-plotly-plot")].some(
-    plot => plot.data.some(trace => trace.x && trace.x.length > 0 && trace.mode !== "text"))"""
+    plot => plot.data.some(trace => trace.x && (trace.x.bdata || trace.x.length)))"""
 DOTS = """() => { const plot = document.querySelector(".st-key-dots .js-plotly-plot");
     return plot ? plot.data.reduce((n, trace) => n + (trace.x ? trace.x.length : 0), 0) : 0 }"""
 CASES = {
