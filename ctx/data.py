@@ -27,6 +27,7 @@ SPLITS_VERSION = 1  # raised by hand when the same examples would fall into othe
 SHARES = {"train": 0.65, "validation": 0.15, "test": 0.20}
 SELECT_FROM = 100  # labels; below, all are learnt from and the last weights are kept
 SELECT_EVERY = 5
+_SIZES: dict[Path, dict[str, int]] = {}  # by the file that remembers them, which names their content
 
 
 class Chosen(Protocol):
@@ -83,15 +84,25 @@ def _splits(name: str, knobs: str, digest: str) -> Splits:
 
 def sizes(choice: Chosen) -> dict[str, int]:
     """Examples in each split; empty where the data would have to be fetched first. Remembered on disk."""
-    kept = home() / "sizes" / f"{digest(choice)}.json"
+    place = home() / "sizes" / f"{digest(choice)}.json"
+    if place not in _SIZES and (counted := _read_sizes(place) or _count(choice, place)):
+        _SIZES[place] = counted
+    return dict(_SIZES.get(place, {}))
+
+
+def _read_sizes(place: Path) -> dict[str, int]:
     with suppress(OSError, ValueError):
-        return {name: int(n) for name, n in json.loads(kept.read_bytes()).items()}
+        return {name: int(n) for name, n in json.loads(place.read_bytes()).items()}
+    return {}
+
+
+def _count(choice: Chosen, place: Path) -> dict[str, int]:
     if not available(choice):
         return {}
     parts = splits(choice)
     counted = {name: len(getattr(parts, name)) for name in SHARES}
     with suppress(OSError):  # a cache: a full disk only makes it slower
-        _write(kept, json.dumps(counted))
+        _write(place, json.dumps(counted))
     return counted
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from ctx.connection import Base
 from ctx.errors import CtxError
 from ctx.parts import Choice
+from ctx.records import Told
 from ctx.registry import make
 from ctx.schema import metrics, outputs, runs
 
@@ -37,9 +40,29 @@ class Frames(Base):
         """
         import pandas as pd  # 0.3 s that commands without curves do without
 
+        found = list(self._rows(ids, names, after))
+        frame = pd.DataFrame([row for _, rows in found for row in rows], columns=["name", "step", "value"])
+        frame = frame.astype({"step": "int64", "value": "float64"})
+        frame.insert(0, "run", pd.Series([run for run, rows in found for _ in rows], dtype="str"))
+        return frame
+
+    def series(
+        self, ids: Sequence[str], names: Iterable[str] = (), after: int | Mapping[str, int] = -1
+    ) -> dict[str, Told]:
+        """`points` as arrays: by run and name the steps and the values (float64 ``[N]`` each), in order of steps."""
+        found: dict[str, Told] = {}
+        for run, rows in self._rows(ids, names, after):
+            told = {name: tuple(zip(*own, strict=True)) for name, own in groupby(rows, itemgetter(0))}
+            found[run] = {
+                name: (np.asarray(steps, dtype=float), np.asarray(values, dtype=float))
+                for name, (_, steps, values) in told.items()
+            }
+        return found
+
+    def _rows(
+        self, ids: Sequence[str], names: Iterable[str], after: int | Mapping[str, int]
+    ) -> Iterator[tuple[str, Sequence[Any]]]:
         wanted = [_named(name) for name in names]
-        found: list[tuple[str, int, float | None]] = []
-        whose: list[str] = []
         with self._reading() as connection:
             for run_id in dict.fromkeys(ids):
                 last = after.get(run_id, -1) if isinstance(after, Mapping) else after
@@ -47,12 +70,7 @@ class Frames(Base):
                 query = query.where(or_(*wanted)) if wanted else query
                 query = query.where(metrics.c.step > last) if last >= 0 else query
                 cursor = connection.execute(query.order_by(metrics.c.name, metrics.c.step)).cursor
-                rows = cursor.fetchall() if cursor else []  # plain tuples: a chart reads tens of thousands
-                found += rows
-                whose += [run_id] * len(rows)
-        frame = pd.DataFrame(found, columns=["name", "step", "value"]).astype({"step": "int64", "value": "float64"})
-        frame.insert(0, "run", pd.Series(whose, dtype="str"))
-        return frame
+                yield run_id, cursor.fetchall() if cursor else []  # plain tuples: a chart reads tens of thousands
 
     def output(self, run_id: str, name: str) -> np.ndarray | None:
         """What a run left behind beside its metrics ("test/target": logits, float32 ``[N, C]``), or None."""

@@ -1,6 +1,7 @@
 """Where things live on this machine: ``CTX_HOME`` (data, cache, checkpoints) and ``CTX_STORE`` (a database URL)."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
@@ -23,6 +24,7 @@ def store_url() -> str:
     return SQLITE + str(Path(path).absolute())  # the dispatcher works in another folder
 
 
+@lru_cache(maxsize=1)
 def project() -> Path:
     """The folder that holds ``app.py``, ``pages/`` and ``sample_data/``: the checkout, or their copy in the wheel."""
     package = Path(__file__).resolve().parent

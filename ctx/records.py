@@ -9,12 +9,15 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
 from ctx.config import RunConfig
 from ctx.errors import BadInput
 
+Series = tuple[np.ndarray, np.ndarray]  # steps and values, float64 [N]
+Told = Mapping[str, Series]  # a run's curves by the metric's name
 WAITING = ("queued", "running")
 ENDED = ("done", "stopped", "failed")
 
@@ -98,6 +101,7 @@ class Job:
     result: dict[str, Any] | None
 
 
+Row = tuple[str, int, Run]  # of a study: arm, draw, run
 RUN_FIELDS = tuple(field.name for field in fields(Run))
 JOB_FIELDS = tuple(field.name for field in fields(Job))
 

@@ -173,6 +173,8 @@ class Trainer:
         values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
         values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
         values["grad_norm"] = self.optimiser.step()
+        if done == 0:  # so that a curve knows its scale before the first epoch is over
+            values |= self._seen()
         self.at.step, self.at.update = self.at.step + 1, self.at.update + 1
         return values
 
@@ -227,8 +229,10 @@ class Trainer:
         for key, rows in self.setup.rows.items():
             metrics = self._evaluate(key, evaluation.some(rows.validation, most))
             values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
-            values[f"seen/{key}"] = float(self.at.seen.get(key, 0))
-        return values
+        return values | self._seen()
+
+    def _seen(self) -> dict[str, float]:
+        return {f"seen/{key}": float(self.at.seen.get(key, 0)) for key in self.setup.rows}
 
     def _first_look(self) -> dict[str, float]:
         values = self._look(evaluation.FIRST) | {"phase": 0.0}

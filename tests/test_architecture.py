@@ -28,7 +28,7 @@ LAYERS = {
     "engine": "state batches setup model prefix optim evaluation train warm",
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
     "workers": "manifest checkpoint gc recorder predict worker hand workforce dispatch",
-    "shown": "charts charts_runs compare labels overlay repeat results lab",
+    "shown": "charts charts_runs curves readings compare labels overlay repeat results lab",
     "command line": "commands cli",
     "pages' blocks": "ui",
     "pages": "app pages",

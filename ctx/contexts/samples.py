@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,7 +57,9 @@ class SampleContext(Context):
         from ctx.errors import Unavailable
 
         try:
-            return self.path().read_bytes()
+            place = self.path()
+            stat = place.stat()
+            return _read(place, stat.st_mtime_ns, stat.st_size)
         except OSError:
             raise Unavailable(
                 f"The sample file {self.path()} can't be read: restore it from the project, or install ctx again."
@@ -64,6 +67,12 @@ class SampleContext(Context):
 
     def _damaged(self, why: str) -> str:
         return f"The sample file {self.path()} is damaged ({why}): restore it from the project, or install ctx again."
+
+
+@lru_cache(maxsize=8)
+def _read(place: Path, changed: int, size: int) -> bytes:
+    """The file, read again when it was changed."""
+    return place.read_bytes()
 
 
 class CafesEnglish(SampleContext):

@@ -14,11 +14,10 @@ from ctx.i18n import t
 from ctx.lab.effect import schedule_of
 from ctx.lab.names import short
 from ctx.parts import Metric
-from ctx.records import ENDED, Run
+from ctx.records import ENDED, Row
 from ctx.registry import part
 from ctx.verdict import Verdict, judge
 
-Row = tuple[str, int, Run]  # arm, draw, run
 GUESSES = ("helps", "no difference", "hurts")
 MEANT = {"helps": "helped", "hurts": "hurt", "no difference": "can't tell"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 import streamlit as st
@@ -11,6 +12,7 @@ from ctx.lab.answer import Answer
 from ctx.lab.link import View
 from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page, state
 
+SPREAD = 0.8, 1.2  # so that a class that pressed Train together doesn't come back together for ever
 AT_EASE, GONE_SECONDS = 10, 60.0  # viewers that are served at full pace; seconds after which one counts as gone
 FRESH_SECONDS, FAST, SLOW = 6.0, 0.4, 1.0  # how often a study that runs is looked at: often while it is young
 
@@ -39,7 +41,7 @@ def _result(view: View) -> None:
     if study is None:
         lab_answer.empty(view)
         return
-    found = _answer(view)
+    found = _answer(view, now=True)
     if found.over:
         _draw(view, found)
         return
@@ -60,7 +62,7 @@ def _pace(seconds: float) -> float:
     watching[_session()] = now
     for session in [session for session, seen in watching.items() if now - seen > GONE_SECONDS]:
         watching.pop(session, None)
-    return seconds * max(1.0, len(watching) / AT_EASE)
+    return seconds * max(1.0, len(watching) / AT_EASE) * random.uniform(*SPREAD)
 
 
 @st.cache_resource(show_spinner=False)
@@ -74,9 +76,9 @@ def _session() -> str:
     return context.session_id if context else ""
 
 
-def _answer(view: View) -> Answer:
+def _answer(view: View, now: bool = False) -> Answer:
     assert view.study is not None
-    rows = page.store().study_runs(view.study.id)
+    rows = page.readings().study(view.study.id, now)
     return Answer(view.base, rows, view.study.config.get("guess"))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from ctx import charts
@@ -59,12 +61,14 @@ def show(view: View, found: Answer) -> None:
 
 
 def _dots(
-    found: Answer, values: object, rows: list[tuple[str, str]], floor: dict[int, float], reach: float = REACH
+    found: Answer, values: pd.DataFrame, rows: list[tuple[str, str]], floor: dict[int, float], reach: float = REACH
 ) -> None:
     mean = sum(floor.values()) / len(floor) if floor else None
     axis = t("{metric} on the target's test set", metric=found.metric.label)
-    figure = charts.dots(values, rows, axis, mean, reach=reach)  # type: ignore[arg-type]
-    page.plot(figure, "dots", words.headline(found))
+    what = repr((values.to_dict("split"), rows, axis, mean, reach))
+    figure = page.drawn(what, partial(charts.dots, values, rows, axis, mean, reach=reach))
+    if figure is not None:
+        page.plot(figure, "dots", words.headline(found))
 
 
 def _progress(found: Answer, since: float) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import partial
 
-import pandas as pd
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from ctx import charts
 from ctx.i18n import t
@@ -13,11 +13,11 @@ from ctx.lab import curve
 from ctx.lab.answer import Answer
 from ctx.lab.effect import phases
 from ctx.lab.names import short
-from ctx.records import WAITING, Run
+from ctx.readings import Curves
+from ctx.records import Run, Told
 from ctx.ui import page
 
 ALL = -1  # stands for all draws, folded
-KEPT = "points of runs that have ended"
 
 
 def show(found: Answer) -> None:
@@ -30,8 +30,9 @@ def show(found: Answer) -> None:
         draw, how = _controls(found, runs)
         chosen = [run for n, run in runs.items() if draw in (ALL, n)]
         alone = [run for arm, n, run in found.rows if arm == "target-only" and draw in (ALL, n)]
-        points = _points(chosen, brief=draw == ALL)
-        baseline = _points(alone, brief=True) if found.chosen != "target-only" else []
+        read = page.readings().curves
+        points = [read(run, curve.BRIEF if draw == ALL else curve.NAMES) for run in chosen]
+        baseline = [read(run, curve.BRIEF) for run in alone] if found.chosen != "target-only" else []
         columns = st.columns(2)
         for column, context in zip(columns, ("source", "target"), strict=True):
             if context in found.config.contexts():
@@ -39,22 +40,34 @@ def show(found: Answer) -> None:
                     _one(found, points, baseline, context, how)
 
 
-def _one(found: Answer, runs: list[curve.Points], alone: list[curve.Points], context: str, how: curve.How) -> None:
+def _one(found: Answer, runs: list[Curves], alone: list[Curves], context: str, how: curve.How) -> None:
     name = short(found.config.contexts()[context].id)
+    alone = alone if context == "target" and how.own else []
+    titles = curve.titles(found.config, context, how)
+    what = repr((name, context, how, titles, [one.revision for one in runs], [one.revision for one in alone]))
+    figure = page.drawn(what, partial(_figure, name, context, how, titles, _told(runs), _told(alone)))
+    if figure is None:
+        st.caption(t("{name}: the first point comes when its first run starts.", name=page.literal(name)))
+    else:
+        page.plot(figure, f"curve {context}", t("Loss on {name} over training.", name=name))
+
+
+def _figure(
+    name: str, context: str, how: curve.How, titles: tuple[str, str], runs: list[Told], alone: list[Told]
+) -> Figure | None:
     names = {
         "training": t("{name}, training", name=name),
         "validation": t("{name}, validation", name=name) if len(runs) == 1 else t("{name}, mean of draws", name=name),
         "draw": t("{name}, each draw", name=name),
     }
-    drawn = curve.lines(runs, context, how, names)
-    if context == "target" and how.own:
-        drawn += curve.reference(alone, context, how, t("without the source"))
+    drawn = curve.lines(runs, context, how, names) + curve.reference(alone, context, how, t("without the source"))
     if not drawn:
-        st.caption(t("{name}: the first point comes when its first run starts.", name=page.literal(name)))
-        return
-    marks = curve.marks(runs, context, how)
-    figure = charts.curves(drawn, curve.titles(found.config, context, how), marks, revision=f"{context} {how}")
-    page.plot(figure, f"curve {context}", t("Loss on {name} over training.", name=name))
+        return None
+    return charts.curves(drawn, titles, curve.marks(runs, context, how), revision=f"{context} {how}")
+
+
+def _told(read: list[Curves]) -> list[Told]:
+    return [one.told for one in read]
 
 
 def _controls(found: Answer, runs: dict[int, Run]) -> tuple[int, curve.How]:
@@ -77,33 +90,6 @@ def _controls(found: Answer, runs: dict[int, Run]) -> tuple[int, curve.How]:
             help=t("Count the examples of all contexts, so that both pictures share a clock."),
         )
     return int(draw if draw is not None else options[0]), curve.How(not raw, not every)
-
-
-def _points(runs: list[Run], brief: bool) -> list[curve.Points]:
-    """The points of these runs: what has ended is read once a session, of the others only what is new."""
-    held: dict[tuple[str, bool], _Held] = st.session_state.setdefault(KEPT, {})
-    wanted = curve.BRIEF if brief else curve.NAMES
-    for run in runs:
-        before = held.get((run.id, brief))
-        if before is None or before.attempt != run.attempt:
-            before = held[run.id, brief] = _Held(run.attempt, pd.DataFrame(columns=["name", "step", "value"]))
-        if before.whole:
-            continue
-        last = int(before.frame["step"].max()) - 1 if len(before.frame) else -1
-        new = page.store().points([run.id], wanted, after=last)  # the last step again: an epoch's end comes later
-        before.frame = pd.concat([before.frame[before.frame["step"] <= last], new]) if last >= 0 else new
-        before.points, before.whole = curve.table(before.frame), run.state not in WAITING
-    return [held[run.id, brief].points for run in runs]
-
-
-@dataclass
-class _Held:
-    """What has been read of a run so far."""
-
-    attempt: int
-    frame: pd.DataFrame
-    points: curve.Points = field(default_factory=dict)
-    whole: bool = False
 
 
 def _strip(found: Answer, runs: dict[int, Run]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from ctx import charts
 from ctx.errors import StoreError
 from ctx.home import project, store_url
 from ctx.i18n import t
+from ctx.readings import Readings
 from ctx.store import Store, open_store
 
 STARTED = "started by app.py"  # in the session while app.py runs a page
@@ -29,6 +31,7 @@ STYLE = """<style>
   .st-key-train:has(button:enabled), .st-key-stop {position: fixed; bottom: .8rem; right: .8rem; z-index: 100;}
 }
 </style>"""
+FIGURES = 400  # drawn ones that are kept
 JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read as an emoji, a link or an arrow
 
 
@@ -67,6 +70,26 @@ def store() -> Store:
 @st.cache_resource(show_spinner=False)
 def _opened(url: str) -> Store:
     return open_store(url, migrate=False)
+
+
+def readings() -> Readings:
+    """Runs at work and their curves, read once for all sessions."""
+    opened = store()
+    return _readings(opened.url, opened)
+
+
+@st.cache_resource(show_spinner=False)
+def _readings(url: str, _store: Store) -> Readings:
+    return Readings(_store)
+
+
+@st.cache_resource(show_spinner=False, max_entries=FIGURES)
+def drawn(what: str, _draw: Callable[[], Figure | None]) -> Figure | None:
+    """A figure, drawn once for all sessions that show the same: ``what`` names all that it is made of.
+
+    Building and checking a figure takes most of a refresh. Nobody changes one that has been drawn.
+    """
+    return _draw()
 
 
 def literal(text: str) -> str:

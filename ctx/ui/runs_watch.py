@@ -38,4 +38,4 @@ def _draw(store: Store, run: Run) -> None:
     runs_one.actions(store, run)
     runs_detail.results(run)
     st.markdown(f"**{t('How it learned')}**")
-    runs_learned.curves(store, run)
+    runs_learned.curves(run)
