@@ -22,6 +22,12 @@ def knob(default: Any, help: str, *, flag: str = "", log: bool = False, **bounds
     return Field(default, description=help, json_schema_extra={"flag": flag, "log": log}, **bounds)
 
 
+def readout_knob(**bounds: Any) -> Any:
+    """The knob of a backbone whose head may read any layer; empty: the last."""
+    help = "The layer whose output the head reads (0: the embedding); empty: the last."
+    return knob(None, help, flag="readout", ge=0, **bounds)
+
+
 class Choice(BaseModel):
     """A part by name with its knobs, kept as plain data: ``{"name": "joint", "knobs": {"lam": 0.1}}``."""
 

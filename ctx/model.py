@@ -55,6 +55,18 @@ class Model(nn.Module):
         for block in list(self.blocks.values())[depth:]:
             block.train(on)
 
+    def copies(self, names: Collection[str]) -> dict[str, Tensor]:
+        """Copies of the parameters of these names."""
+        wanted = set(names)
+        return {name: p.detach().clone() for name, p in self.named_parameters() if name in wanted}
+
+    def put(self, weights: Mapping[str, Tensor]) -> None:
+        """Overwrite parameters, by name."""
+        parameters = dict(self.named_parameters())
+        with torch.no_grad():
+            for name, value in weights.items():
+                parameters[name].copy_(value)
+
     def counts(self, learned: Collection[str]) -> dict[str, int]:
         """How many parameters have learned, of how many."""
         sizes = {name: p.numel() for name, p in self.named_parameters()}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ctx.compare import Arm
 from ctx.curves import evenly, examples, metric
-from ctx.readings import Reader
+from ctx.readings import CurveReader
 from ctx.records import Told
 
 MOST_CURVES, MOST_POINTS = 20, 1000
@@ -54,7 +54,7 @@ def drawn(arms: Sequence[Arm]) -> tuple[list[Arm], bool]:
     return shown, lines <= MOST_CURVES and max(several, default=0) <= MOST_DRAWS
 
 
-def overlay(store: Reader, arms: Sequence[Arm], quantity: Quantity, role: str) -> Overlay:
+def overlay(store: CurveReader, arms: Sequence[Arm], quantity: Quantity, role: str) -> Overlay:
     """The curves of one quantity in one context over the examples seen, those of all contexts together."""
     shown, one_by_one = drawn(arms)
     ids = [str(run) for arm in shown for run in arm.runs["id"]]

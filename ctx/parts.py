@@ -18,6 +18,7 @@ from ctx.errors import BadInput
 from ctx.knobs import Choice as Choice
 from ctx.knobs import Knobs as Knobs
 from ctx.knobs import knob as knob
+from ctx.knobs import readout_knob as readout_knob
 from ctx.plan import Phase
 
 if TYPE_CHECKING:

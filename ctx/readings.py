@@ -21,11 +21,15 @@ MOST = 1000  # readings that are kept, the least recently used out
 T = TypeVar("T")
 
 
-class Reader(Protocol):
-    """The part of the store that is read here."""
+class CurveReader(Protocol):
+    """The part of the store that gives curves."""
 
     def series(self, ids: Sequence[str], names: Sequence[str] = (), after: int = -1) -> Mapping[str, Told]:
         """Steps and values by run and name."""
+
+
+class Reader(CurveReader, Protocol):
+    """The part of the store that is read here."""
 
     def study_runs(self, study_id: str) -> list[Row]:
         """A study's rows in order."""

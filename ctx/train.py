@@ -136,7 +136,7 @@ class Trainer:
             return values
         self.features.forget(self.own)  # made from the last weights, not the kept ones
         if self.kept:
-            self._put(self.kept)
+            self.model.put(self.kept)
         else:
             self.at.kept_step = self.at.step
         self.at.phase, self.at.epoch = self.at.phase + 1, 0
@@ -225,7 +225,7 @@ class Trainer:
 
     def _look(self, most: int) -> dict[str, float]:
         """Every context's validation metrics, on at most so many examples, and the examples seen so far."""
-        values = {"lr": self.optimiser.rate}
+        values = {"lr_factor": self.optimiser.rate}
         for key, rows in self.setup.rows.items():
             metrics = self._evaluate(key, evaluation.some(rows.validation, most))
             values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
@@ -262,18 +262,11 @@ class Trainer:
 
     def _learned(self) -> dict[str, Tensor]:
         """A copy of every weight that has learned."""
-        touched = set(self.at.touched)
-        return {name: p.detach().clone() for name, p in self.model.named_parameters() if name in touched}
+        return self.model.copies(self.at.touched)
 
     def restore(self, weights: State) -> None:
         """Take the weights that a finished run kept."""
-        self._put(weights.part("model"))
-
-    def _put(self, weights: Mapping[str, Tensor]) -> None:
-        parameters = dict(self.model.named_parameters())
-        with torch.no_grad():
-            for name, value in weights.items():
-                parameters[name].copy_(value)
+        self.model.put(weights.part("model"))
 
     def snapshot(self) -> State:
         """Everything a resumed run needs: weights that learned, moments, generator, position."""
@@ -287,7 +280,7 @@ class Trainer:
         meta = dict(state.meta)
         rate = meta.pop("rate")
         self.at = Position(**meta)
-        self._put(state.part("model"))
+        self.model.put(state.part("model"))
         self.kept, self.source = state.part("kept"), state.part("source") if self.at.phase else None
         ended = self.at.phase == len(self.setup.phases)
         phase = self.setup.phases[-1 if ended else self.at.phase]

@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from ctx.store import Store, open_store
 from tests.finished import SENTIMENT, finished
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.pages import opened, texts
 
 
 @pytest.fixture
@@ -17,29 +15,16 @@ def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return finished(home)
 
 
-def opened(**address: str | list[str]) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
-    app.switch_page("pages/compare.py")
-    for name, value in address.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def texts(app: AppTest) -> str:
-    shown = (app.caption, app.markdown, app.info, app.warning, app.error)
-    return "\n".join(str(one.value) for kind in shown for one in kind)
-
-
 def test_an_empty_store_says_what_to_do(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CTX_WORKERS", "0")
     open_store().close()
-    app = opened()
+    app = opened("compare")
     assert not app.exception
     assert "press Train" in texts(app)
 
 
 def test_it_opens_with_the_newest_study_and_target_only_as_the_baseline(store: Store) -> None:
-    app = opened()
+    app = opened("compare")
     assert not app.exception
     assert "12 of 12 runs listed, 6 ticked." in texts(app)
     listed, found, differing = (one.value for one in app.dataframe)
@@ -55,7 +40,12 @@ def test_it_opens_with_the_newest_study_and_target_only_as_the_baseline(store: S
 def test_the_address_says_what_is_ticked_listed_and_in_which_order(store: Store) -> None:
     numbers = [run for run in store.runs() if run.config.target.id == "lesson/base"]
     app = opened(
-        runs=",".join(run.id[:8] for run in numbers), search="lesson", sort="target/mse", order="rising", each="run"
+        "compare",
+        runs=",".join(run.id[:8] for run in numbers),
+        search="lesson",
+        sort="target/mse",
+        order="rising",
+        each="run",
     )
     assert not app.exception
     assert not app.warning
@@ -66,7 +56,7 @@ def test_the_address_says_what_is_ticked_listed_and_in_which_order(store: Store)
 
 
 def test_filters_and_choices_go_into_the_address(store: Store) -> None:
-    app = opened()
+    app = opened("compare")
     next(box for box in app.multiselect if box.label == "Schedule").set_value(["joint"]).run()
     next(box for box in app.selectbox if box.label == "Curves of").set_value("gradient").run()
     next(box for box in app.selectbox if box.label == "Pin a baseline").set_value("").run()
@@ -79,7 +69,7 @@ def test_filters_and_choices_go_into_the_address(store: Store) -> None:
 
 def test_nonsense_in_the_address_is_said_once_and_the_default_is_shown(store: Store) -> None:
     nonsense = {"sort": "nothing", "curve": "x", "metric": "y", "baseline": "q", "state": ["done", "odd"]}
-    app = opened(**nonsense)
+    app = opened("compare", **nonsense)
     assert not app.exception
     said = [str(one.value) for one in app.warning]
     assert len(said) == 5
@@ -88,7 +78,7 @@ def test_nonsense_in_the_address_is_said_once_and_the_default_is_shown(store: St
 
 
 def test_unknown_runs_in_the_address_leave_an_empty_choice_with_a_sentence(store: Store) -> None:
-    app = opened(runs="zzzzzzzz")
+    app = opened("compare", runs="zzzzzzzz")
     assert not app.exception
     assert "zzzzzzzz" in texts(app)
     assert "Tick two or more rows" in texts(app)
@@ -96,7 +86,7 @@ def test_unknown_runs_in_the_address_leave_an_empty_choice_with_a_sentence(store
 
 def test_one_draw_claims_nothing(store: Store) -> None:
     first = [run for run in store.runs() if run.config.seed == 0 and run.config.target.id == "lesson/base"]
-    app = opened(runs=",".join(run.id[:8] for run in first))
+    app = opened("compare", runs=",".join(run.id[:8] for run in first))
     assert "One draw says nothing about cause" in texts(app)
 
 
@@ -104,7 +94,7 @@ def test_names_are_shown_as_they_are(store: Store) -> None:
     evil = "<b>x</b> :red[y] $z$ **w**"
     for run in store.runs(limit=6):
         store.rename(run.id, name=evil)
-    app = opened()
+    app = opened("compare")
     assert not app.exception
     assert evil in app.dataframe[0].value["Name"].tolist()
     assert not any(":red[y]" in str(one.value) for one in (*app.markdown, *app.caption))
@@ -115,6 +105,6 @@ def test_names_are_shown_as_they_are(store: Store) -> None:
 def test_runs_that_wait_are_listed_and_have_no_invented_results(store: Store) -> None:
     store.add_run(SENTIMENT.model_copy(update={"seed": 99}), again=True)
     run = store.runs(["queued"])[0]
-    app = opened(runs=run.id[:8])
+    app = opened("compare", runs=run.id[:8])
     assert not app.exception
     assert "None of these runs has finished yet" in texts(app)

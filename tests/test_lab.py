@@ -5,7 +5,7 @@ import pytest
 
 from ctx.config import ContextChoice, RunConfig, SourceChoice, check
 from ctx.errors import BadInput
-from ctx.lab import answer, curve, effect, history, link, presets, sentences, settings, words
+from ctx.lab import answer, effect, history, link, presets, sentences, settings, words
 from ctx.lab.data import default, example, floor, sample
 from ctx.parts import Choice
 from ctx.records import Run
@@ -262,55 +262,6 @@ def test_a_real_example_is_shown_with_its_label() -> None:
     assert shown is not None
     assert shown.label in ("negative", "positive")
     assert example(default("sentiment").sources[0]) is None, "not fetched: nothing to show"
-
-
-# -- curves
-
-
-def steps(**metrics: tuple[list[float], list[float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    names = {name.replace("__", "/"): (np.asarray(s), np.asarray(v)) for name, (s, v) in metrics.items()}
-    return names
-
-
-def test_loss_is_drawn_as_a_share_of_the_constant_guess_over_the_examples_seen() -> None:
-    points = steps(
-        validation__target__loss=([0, 10, 20], [1.4, 0.7, 0.35]),
-        constant__target=([0], [0.7]),
-        seen__target=([0, 10, 20], [0, 320, 640]),
-        seen__source=([0, 10, 20], [0, 640, 1280]),
-    )
-    x, y = curve.curve(points, "validation/target/loss", "target", curve.How())
-    assert x.tolist() == [0, 320, 640]
-    assert y.tolist() == pytest.approx([200, 100, 50])
-    x, y = curve.curve(points, "validation/target/loss", "target", curve.How(percent=False, own=False))
-    assert x.tolist() == [0, 960, 1920]
-    assert y.tolist() == [1.4, 0.7, 0.35]
-
-
-def test_an_epoch_that_is_not_over_goes_on_like_the_last() -> None:
-    points = steps(seen__target=([0, 10], [0, 320]))
-    assert curve.seen(points, "target", True, np.asarray([5.0, 10.0, 15.0])).tolist() == [160, 320, 480]
-
-
-def test_several_draws_are_folded_into_their_mean() -> None:
-    draws = [
-        steps(
-            validation__target__loss=([0, 10], [1.0, v]), constant__target=([0], [1.0]), seen__target=([0, 10], [0, 9])
-        )
-        for v in (0.2, 0.4)
-    ]
-    *each, mean = curve.lines(draws, "target", curve.How(), {"draw": "each", "validation": "mean", "training": "t"})
-    assert len(each) == 2
-    assert list(mean.y) == pytest.approx([100, 30])
-    assert mean.bold
-
-
-def test_hand_over_and_kept_weights_are_marked() -> None:
-    points = steps(seen__target=([0, 10, 20], [0, 0, 320]), phase=([0, 10], [0, 1]), kept=([5, 20], [1, 1]))
-    assert [(mark.x, mark.text) for mark in curve.marks([points], "target", curve.How())] == [
-        (0.0, "hand-over"),
-        (320.0, "kept"),
-    ]
 
 
 def test_a_setting_that_is_not_there_is_named() -> None:

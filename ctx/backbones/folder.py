@@ -37,9 +37,7 @@ class Folder(parts.Backbone):
             """One spelling, that means the same folder wherever a worker stands."""
             return str(Path(path).expanduser().resolve()) if path else path
 
-        readout: int | None = parts.knob(
-            None, "The layer whose output the head reads (0: the embedding); empty: the last.", flag="readout", ge=0
-        )
+        readout: int | None = parts.readout_knob()
 
     def folder(self) -> Path:
         """The folder; raises BadInput where none is named."""

@@ -38,13 +38,7 @@ class MiniLM(parts.Backbone):
     class Knobs(parts.Knobs):
         """Where the head reads."""
 
-        readout: int | None = parts.knob(
-            None,
-            "The layer whose output the head reads (0: the embedding); empty: the last.",
-            flag="readout",
-            ge=0,
-            le=LAYERS,
-        )
+        readout: int | None = parts.readout_knob(le=LAYERS)
 
     def layers(self) -> int:
         """The layers up to the read-out."""

@@ -31,9 +31,7 @@ class Tiny(parts.Backbone):
 
         layers: int = parts.knob(2, "How many layers.", ge=1, le=6)
         width: int = parts.knob(64, "Width of the states; a multiple of 4.", ge=16, le=256, multiple_of=4)
-        readout: int | None = parts.knob(
-            None, "The layer whose output the head reads (0: the embedding); empty: the last.", flag="readout", ge=0
-        )
+        readout: int | None = parts.readout_knob()
 
     def layers(self) -> int:
         """The layers up to the read-out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import ceil
 
 from ctx import data
@@ -116,17 +117,29 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
 
     ``finished``: runs of the store to learn from.
     """
-    try:
-        one_draw = list(arms(config).values())
-    except CtxError:
-        one_draw = [config]
-    total = draws * sum(_like(run, finished) or run_seconds(run) for run in one_draw)
+    total = draws * sum(_like(run, steps, finished) or rough for run, steps, rough in _one_draw(config))
     return total / CORES if draws > 1 else total
 
 
-def _like(config: RunConfig, finished: Sequence[Run]) -> float | None:
+def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, int, float], ...]:
+    """Each arm's configuration, updates, and rough seconds."""
+    try:
+        sizes = training_sizes(config)
+    except CtxError:
+        return _planned(config.model_dump_json(), ())
+    return _planned(config.model_dump_json(), tuple(sizes.items()))
+
+
+@lru_cache(maxsize=500)
+def _planned(config: str, sizes: tuple[tuple[str, int], ...]) -> tuple[tuple[RunConfig, int, float], ...]:
+    """A page asks for this a dozen times; it changes with the settings and with the data's ``sizes`` alone."""
+    asked = RunConfig.model_validate_json(config)
+    found = arms(asked).values() if sizes else [asked]
+    return tuple((run, sum(phase.epochs * phase.updates for phase in phases(run)), run_seconds(run)) for run in found)
+
+
+def _like(config: RunConfig, steps: int, finished: Sequence[Run]) -> float | None:
     """The mean time of runs with the same backbone, tuning and schedule, by the steps that they took."""
-    steps = sum(phase.epochs * phase.updates for phase in phases(config))
     same = [
         run.final["train_seconds"] / run.final["steps"]
         for run in finished
