@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 import numpy as np
 
 from ctx.records import Series, Told
 
+MOST_POINTS = 1000  # of a curve that are drawn
 NOTHING: Series = (np.empty(0), np.empty(0))
+
+
+class CurveReader(Protocol):
+    """The part of the store that gives curves."""
+
+    def series(self, ids: Sequence[str], names: Sequence[str] = (), after: int = -1) -> Mapping[str, Told]:
+        """Steps and values by run and name."""
 
 
 def examples(told: Told, at: np.ndarray, context: str | None = None) -> np.ndarray:
@@ -15,14 +26,12 @@ def examples(told: Told, at: np.ndarray, context: str | None = None) -> np.ndarr
     The epoch that is not over goes on like what came before it. The steps themselves where nothing is told yet.
     """
     known = [one for name, one in told.items() if name.startswith("seen/") and name[5:] == (context or name[5:])]
-    if not known:
+    steps = known[0][0] if known else NOTHING[0]
+    if len(steps) < 2:
         return at
-    steps = known[0][0]
     count = np.sum([values[: len(steps)] for _, values in known], axis=0)
-    found: np.ndarray = np.interp(at, steps, count)
-    if len(steps) > 1:
-        slope = (count[-1] - count[-2]) / max(steps[-1] - steps[-2], 1)
-        found = np.where(at > steps[-1], count[-1] + slope * (at - steps[-1]), found)
+    slope = (count[-1] - count[-2]) / max(steps[-1] - steps[-2], 1)
+    found: np.ndarray = np.where(at > steps[-1], count[-1] + slope * (at - steps[-1]), np.interp(at, steps, count))
     return found
 
 
@@ -37,6 +46,6 @@ def metric(told: Told, name: str, percent_of: str | None = None) -> Series:
     return steps, 100 * values / constant[0]
 
 
-def evenly(n: int, most: int) -> np.ndarray:
+def evenly(n: int, most: int = MOST_POINTS) -> np.ndarray:
     """At most so many of n places, spread evenly, the first and the last among them."""
     return np.unique(np.linspace(0, max(n - 1, 0), min(n, most)).round().astype(int))

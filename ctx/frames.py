@@ -30,26 +30,24 @@ LISTS = (("penalties", "penalty"), ("augment", "augment"))
 class Frames(Base):
     """Reading many rows at once."""
 
-    def points(
-        self, ids: Sequence[str], names: Iterable[str] = (), after: int | Mapping[str, int] = -1
-    ) -> pd.DataFrame:
+    def points(self, ids: Sequence[str], names: Iterable[str] = ()) -> pd.DataFrame:
         """Columns run, name, step, value, in that order; a missing value is NaN, a gap.
 
-        ``names``: exact, or a prefix that ends in "/" ("validation/"); none means all. ``after``: only later steps,
-        one for all runs or one each (a run that isn't named is read from its start).
+        ``names``: exact, or a prefix that ends in "/" ("validation/"); none means all.
         """
         import pandas as pd  # 0.3 s that commands without curves do without
 
-        found = list(self._rows(ids, names, after))
+        found = list(self._rows(ids, names, -1))
         frame = pd.DataFrame([row for _, rows in found for row in rows], columns=["name", "step", "value"])
         frame = frame.astype({"step": "int64", "value": "float64"})
         frame.insert(0, "run", pd.Series([run for run, rows in found for _ in rows], dtype="str"))
         return frame
 
-    def series(
-        self, ids: Sequence[str], names: Iterable[str] = (), after: int | Mapping[str, int] = -1
-    ) -> dict[str, Told]:
-        """`points` as arrays: by run and name the steps and the values (float64 ``[N]`` each), in order of steps."""
+    def series(self, ids: Sequence[str], names: Iterable[str] = (), after: int = -1) -> dict[str, Told]:
+        """`points` as arrays: by run and name the steps and the values (float64 ``[N]`` each), in order of steps.
+
+        ``after``: only later steps.
+        """
         found: dict[str, Told] = {}
         for run, rows in self._rows(ids, names, after):
             told = {name: tuple(zip(*own, strict=True)) for name, own in groupby(rows, itemgetter(0))}
@@ -59,16 +57,13 @@ class Frames(Base):
             }
         return found
 
-    def _rows(
-        self, ids: Sequence[str], names: Iterable[str], after: int | Mapping[str, int]
-    ) -> Iterator[tuple[str, Sequence[Any]]]:
+    def _rows(self, ids: Sequence[str], names: Iterable[str], after: int) -> Iterator[tuple[str, Sequence[Any]]]:
         wanted = [_named(name) for name in names]
         with self._reading() as connection:
             for run_id in dict.fromkeys(ids):
-                last = after.get(run_id, -1) if isinstance(after, Mapping) else after
                 query = select(metrics.c.name, metrics.c.step, metrics.c.value).where(metrics.c.run_id == run_id)
                 query = query.where(or_(*wanted)) if wanted else query
-                query = query.where(metrics.c.step > last) if last >= 0 else query
+                query = query.where(metrics.c.step > after) if after >= 0 else query
                 cursor = connection.execute(query.order_by(metrics.c.name, metrics.c.step)).cursor
                 yield run_id, cursor.fetchall() if cursor else []  # plain tuples: a chart reads tens of thousands
 

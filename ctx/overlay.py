@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ctx.compare import Arm
-from ctx.curves import evenly, examples, metric
-from ctx.readings import CurveReader
+from ctx.curves import MOST_POINTS, CurveReader, evenly, examples, metric
 from ctx.records import Told
 
-MOST_CURVES, MOST_POINTS = 20, 1000
+MOST_CURVES = 20
 MOST_DRAWS = 5  # an arm's draws are drawn one by one up to so many, else as a band
 
 
@@ -59,7 +58,7 @@ def overlay(store: CurveReader, arms: Sequence[Arm], quantity: Quantity, role: s
     shown, one_by_one = drawn(arms)
     ids = [str(run) for arm in shown for run in arm.runs["id"]]
     y, guess = quantity.key.format(role=role), role if quantity.percent else None
-    told = store.series(ids, [y, "seen/", f"constant/{role}"])
+    told = store.series(ids, [y, "seen/", *([f"constant/{role}"] if guess else [])])
     curves = {run: curve(own, y, guess) for run, own in told.items()}
     means, draws = [], []
     for arm in shown:
@@ -97,4 +96,4 @@ def _mean(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def thinned(told: pd.DataFrame) -> pd.DataFrame:
     """At most `MOST_POINTS` rows, spread evenly."""
-    return told if len(told) <= MOST_POINTS else told.iloc[evenly(len(told), MOST_POINTS)]
+    return told if len(told) <= MOST_POINTS else told.iloc[evenly(len(told))]

@@ -21,7 +21,7 @@ from ctx.home import store_url
 from ctx.jobs import Jobs
 from ctx.leases import Leases
 from ctx.queue import Queue
-from ctx.records import ENDED, WAITING, Job, Run, Study, as_run, new_id
+from ctx.records import ENDED, WAITING, Job, Row, Run, Study, as_run, new_id
 from ctx.schema import metrics, outputs, runs, studies, study_runs
 
 __all__ = ["Job", "Run", "Store", "Study", "open_store"]
@@ -161,7 +161,7 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
             raise BadInput(f"There is no one study “{study_id}” in {self.place}: open one of the latest, or start one.")
         return Study(**found[0]._mapping)
 
-    def study_runs(self, study_id: str) -> list[tuple[str, int, Run]]:
+    def study_runs(self, study_id: str) -> list[Row]:
         """(arm, draw, run) of each of a study's rows, in order; several rows may share a run."""
         joined = select(runs, study_runs.c.arm, study_runs.c.draw).join(study_runs, study_runs.c.run_id == runs.c.id)
         query = joined.where(study_runs.c.study_id == study_id).order_by(study_runs.c.position)

@@ -1,11 +1,13 @@
 """How a run learned as lines to draw, and the reading of runs at work that all sessions share."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from ctx.curves import evenly, examples
 from ctx.lab import curve
-from ctx.readings import FRESH_SECONDS, Readings
+from ctx.readings import FRESH_SECONDS, Readings, Shelf
 from ctx.records import Run, Told
 from ctx.store import Store, open_store
 from ctx.train import train
@@ -66,6 +68,7 @@ def test_a_chart_is_thinned_evenly_and_keeps_both_ends() -> None:
 
 def test_the_first_epoch_has_a_scale_from_its_first_update_on() -> None:
     events = list(train(lesson(epochs=1)))
+    assert examples({"seen/target": (np.zeros(1), np.zeros(1))}, np.asarray([7.0])).tolist() == [7.0]
     first = next(event for event in events if event.kind == "step")
     told = {name: (np.asarray([0.0, 1.0]), np.asarray([0.0, first.values[name]])) for name in ("seen/target",)}
     last = [event for event in events if event.kind == "epoch"][-1]
@@ -155,6 +158,62 @@ def test_a_run_that_has_ended_is_read_once(clock: list[float]) -> None:
         read.curves(ended, ["loss/"])
         clock[0] += 10
     assert store.asked == 1
+
+
+def test_the_last_points_of_a_run_are_read_when_it_has_ended_however_fresh_the_others_are(clock: list[float]) -> None:
+    store = Counted()
+    run = at_work(store.store)
+    read = Readings(store)
+    read.curves(run, ["loss/"])
+    store.store.finish(run, "done", {}, points=[(5, "loss/target", 5.0)])
+    ended = read.curves(store.store.run(run.id), ["loss/"])
+    assert ended.told["loss/target"][0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert ended.final
+
+
+def test_a_run_that_starts_over_for_want_of_its_checkpoint_shows_no_point_that_is_gone(clock: list[float]) -> None:
+    store = Counted()
+    run = at_work(store.store)
+    store.store.write(run, [(99, "loss/target", 1.0)])
+    read = Readings(store)
+    assert read.curves(store.store.run(run.id), ["loss/"]).points == 6
+    assert store.store.restart(run)
+    store.store.write(run, [(1, "loss/target", 0.5)])
+    clock[0] += 2 * FRESH_SECONDS
+    assert read.curves(store.store.run(run.id), ["loss/"]).told["loss/target"][0].tolist() == [1]
+
+
+def test_a_thread_makes_a_value_others_wait_and_another_key_does_not() -> None:
+    shelf, made, go = Shelf[int](10), [], threading.Event()
+
+    def slow(_: int | None) -> int:
+        go.wait(10)
+        made.append(1)
+        return 1
+
+    threads = [threading.Thread(target=shelf.get, args=("slow", lambda _: True, slow)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert shelf.get("other", lambda _: True, lambda _: 2) == 2  # while the slow one is being made
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert made == [1]
+
+
+def test_what_was_not_asked_for_longest_goes_when_there_is_too_much() -> None:
+    shelf, made = Shelf[list[int]](10, len), []
+
+    def make(_: list[int] | None) -> list[int]:
+        made.append(1)
+        return [0] * 4
+
+    for key in ("a", "b", "a", "c"):  # 12 are too many: b goes
+        shelf.get(key, lambda _: True, make)
+    shelf.get("a", lambda _: True, make)
+    assert len(made) == 3
+    shelf.get("b", lambda _: True, make)
+    assert len(made) == 4
 
 
 def test_a_page_that_has_just_opened_reads_a_study_as_it_is(clock: list[float]) -> None:

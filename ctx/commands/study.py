@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ctx.lab.answer import Answer
     from ctx.store import Run, Store, Study
 
-    Row = tuple[str, int, Run]
-
 MOST_DRAWS = 50
 Draws = Annotated[
     int | None,

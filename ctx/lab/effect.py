@@ -124,15 +124,17 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
 def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, int, float], ...]:
     """Each arm's configuration, updates, and rough seconds."""
     try:
-        sizes = training_sizes(config)
+        sizes = tuple(training_sizes(config).items())
     except CtxError:
-        return _planned(config.model_dump_json(), ())
-    return _planned(config.model_dump_json(), tuple(sizes.items()))
+        sizes = ()
+    return _planned(config.model_dump_json(), sizes, tuple(make("backbones", config.backbone).parameters()))
 
 
 @lru_cache(maxsize=500)
-def _planned(config: str, sizes: tuple[tuple[str, int], ...]) -> tuple[tuple[RunConfig, int, float], ...]:
-    """A page asks for this a dozen times; it changes with the settings and with the data's ``sizes`` alone."""
+def _planned(
+    config: str, sizes: tuple[tuple[str, int], ...], parameters: tuple[int, ...]
+) -> tuple[tuple[RunConfig, int, float], ...]:
+    """A page asks for this a dozen times; it changes with the settings, and with what is in the data and the model."""
     asked = RunConfig.model_validate_json(config)
     found = arms(asked).values() if sizes else [asked]
     return tuple((run, sum(phase.epochs * phase.updates for phase in phases(run)), run_seconds(run)) for run in found)

@@ -16,7 +16,7 @@ from ctx.lab.answer import Answer
 from ctx.lab.history import changes
 from ctx.lab.link import View, asked_draws
 from ctx.lab.names import short
-from ctx.records import WAITING, Run
+from ctx.records import WAITING, Run, Study
 from ctx.ui import lab_controls, page, state
 
 PATIENCE = 4.0  # seconds after which a start is worth an explanation
@@ -52,7 +52,8 @@ def show(view: View, found: Answer) -> None:
     st.subheader(
         page.literal(t("Answer on {target} it never saw, {n} draws", target=target, n=found.draws)), anchor=False
     )
-    _progress(found, view.study.created if view.study else 0.0)
+    if view.study is not None:
+        _progress(found, view.study)
     floor = data.floor(found.config, found.draws)
     values, rows = found.frame(floor)
     _dots(found, values, rows, floor)
@@ -66,13 +67,14 @@ def _dots(
     mean = sum(floor.values()) / len(floor) if floor else None
     axis = t("{metric} on the target's test set", metric=found.metric.label)
     what = repr((values.to_dict("split"), rows, axis, mean, reach))
-    figure = page.drawn(what, partial(charts.dots, values, rows, axis, mean, reach=reach))
+    figure = page.shared_figure(what, partial(charts.dots, values, rows, axis, mean, reach=reach))
     if figure is not None:
         page.plot(figure, "dots", words.headline(found))
 
 
-def _progress(found: Answer, since: float) -> None:
+def _progress(found: Answer, study: Study) -> None:
     """How far it is, what it waits for, how long it will take; Stop. Nothing once all has ended."""
+    since = study.created
     runs = {run.id: run for _, _, run in found.rows if not run.ended or run.ended > since}
     waiting = [run for run in runs.values() if run.state in WAITING]
     if not waiting:
@@ -81,7 +83,8 @@ def _progress(found: Answer, since: float) -> None:
     share = done / len(runs)
     with st.container(horizontal=True, vertical_alignment="center", key="progress"):
         st.progress(min(share, 1.0), text=_so_far(found, waiting, share, since))
-        st.button(t("Stop"), key="stop", on_click=_stop, args=([run.id for run in waiting],), icon=":material/stop:")
+        ids = [run.id for run in waiting]
+        st.button(t("Stop"), key="stop", on_click=_stop, args=(ids, study.id), icon=":material/stop:")
 
 
 def _so_far(found: Answer, waiting: list[Run], share: float, since: float) -> str:
@@ -104,8 +107,9 @@ def _so_far(found: Answer, waiting: list[Run], share: float, since: float) -> st
     return t("{n} runs to go, about {time}", n=len(waiting), time=effect.duration(left))
 
 
-def _stop(ids: list[str]) -> None:
+def _stop(ids: list[str], study: str) -> None:
     page.store().request_stop(ids)
+    page.readings().study(study, now=True)  # so that the part of the page that follows sees it at once
 
 
 def _verdict(found: Answer) -> None:

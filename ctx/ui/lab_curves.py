@@ -45,7 +45,7 @@ def _one(found: Answer, runs: list[Curves], alone: list[Curves], context: str, h
     alone = alone if context == "target" and how.own else []
     titles = curve.titles(found.config, context, how)
     what = repr((name, context, how, titles, [one.revision for one in runs], [one.revision for one in alone]))
-    figure = page.drawn(what, partial(_figure, name, context, how, titles, _told(runs), _told(alone)))
+    figure = page.shared_figure(what, partial(_figure, name, context, how, titles, _told(runs), _told(alone)))
     if figure is None:
         st.caption(t("{name}: the first point comes when its first run starts.", name=page.literal(name)))
     else:

@@ -31,7 +31,7 @@ STYLE = """<style>
   .st-key-train:has(button:enabled), .st-key-stop {position: fixed; bottom: .8rem; right: .8rem; z-index: 100;}
 }
 </style>"""
-FIGURES = 400  # drawn ones that are kept
+FIGURES = 1000  # drawn ones that are kept for a minute
 JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read as an emoji, a link or an arrow
 
 
@@ -83,8 +83,8 @@ def _readings(url: str, _store: Store) -> Readings:
     return Readings(_store)
 
 
-@st.cache_resource(show_spinner=False, max_entries=FIGURES)
-def drawn(what: str, _draw: Callable[[], Figure | None]) -> Figure | None:
+@st.cache_resource(show_spinner=False, max_entries=FIGURES, ttl=60)
+def shared_figure(what: str, _draw: Callable[[], Figure | None]) -> Figure | None:
     """A figure, drawn once for all sessions that show the same: ``what`` names all that it is made of.
 
     Building and checking a figure takes most of a refresh. Nobody changes one that has been drawn.

@@ -13,11 +13,10 @@ from ctx.charts import Mark
 from ctx.charts_runs import ROOM, camera
 from ctx.curves import NOTHING, evenly, metric
 from ctx.i18n import t
-from ctx.overlay import MOST_POINTS
 from ctx.readings import Curves
 from ctx.records import Run, Told
 from ctx.results import metrics_of
-from ctx.ui.page import drawn, readings
+from ctx.ui.page import readings, shared_figure
 
 TRAINING, VALIDATION = "training", "validation"
 NAMES = ("loss/", "validation/", "constant/", "grad_norm", "phase", "kept")
@@ -53,7 +52,7 @@ def curves(run: Run) -> None:
     for place, ((title, names), column) in enumerate(zip(wanted.items(), st.columns(3), strict=True)):
         shares = percent and place == 0
         what = repr((read.revision, title, names, shares, place))
-        figure = drawn(what, partial(_figure, read, title, names, shares, legend=place < 2))
+        figure = shared_figure(what, partial(_figure, read, title, names, shares, legend=place < 2))
         if figure is not None:
             column.plotly_chart(figure, key=f"run_curves_{place}", config=camera(f"ctx-run-{run.id}"), alt=title)
 
@@ -64,7 +63,7 @@ def _figure(
     lines = _lines(read.told, names, percent)
     if not lines:
         return None
-    revision = f"{read.revision[0]}{title}"
+    revision = f"{read.run}{title}"
     figure = charts.curves(lines, (t("updates"), title), _marks(read.told), revision=revision, height=300)
     return figure.update_layout(margin_t=ROOM, showlegend=legend)
 
@@ -75,7 +74,7 @@ def _lines(told: Told, names: Sequence[tuple[str, str, str]], percent: bool) -> 
     for name, key, part in names:
         steps, values = metric(told, name, key if percent else None)
         if len(steps):
-            kept = evenly(len(steps), MOST_POINTS)
+            kept = evenly(len(steps))
             found.append(charts.Line(f"{key} · {part}", steps[kept], values[kept], _colour(key), part == VALIDATION))
     return found
 
