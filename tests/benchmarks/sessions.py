@@ -5,8 +5,8 @@
 Starts a server of its own with the sample sentences and queues a study whose first run goes on all the while: by hand,
 two points of every curve a second, so that the web server is measured; with ``--training`` by a worker on its cores.
 Opens WebSockets that speak Streamlit's protocol, each refreshing its live part as often as the page asks. Prints one
-JSON document; exits 1 where a target is missed: p95 of a refresh under 250 ms once all are there (the second half; beside it the
-figure with all page loads in between), the web process under 500 MB, no torch.
+JSON document; exits 1 where a target is missed: p95 of a refresh under 250 ms once all are there (the second half; the
+first one has all page loads in between and is printed too), the web process under 500 MB, no torch.
 """
 
 from __future__ import annotations
