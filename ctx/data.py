@@ -152,12 +152,18 @@ def unique(examples: Iterable[Example]) -> list[Example]:
     first: dict[Any, Example] = {}
     torn = set()
     for number, example in enumerate(examples):
-        text = " ".join(example.input.casefold().split()) if isinstance(example.input, str) else number
+        text = _text(example.input) or number
         if text not in first:
             first[text] = example
         elif first[text].output != example.output:
             torn.add(text)
     return [example for text, example in first.items() if text not in torn]
+
+
+def _text(given: Any) -> str:
+    """What makes two inputs the same: the text, case and spacing aside; "" for numbers."""
+    words = given if isinstance(given, tuple) and given else (given,)
+    return " ".join(" ".join(words).casefold().split()) if isinstance(words[0], str) else ""
 
 
 def labelled(train: list[Example], size: int | None, seed: int) -> tuple[list[Example], list[Example]]:
@@ -195,5 +201,7 @@ def _order(train: list[Example], seed: int) -> list[int]:
 
 
 def _stratum(example: Example) -> str:
-    """The label that splits keep the share of; none for numbers."""
+    """What splits keep the share of; nothing for numbers."""
+    if example.stratum is not None:
+        return example.stratum
     return example.output if isinstance(example.output, str) else ""

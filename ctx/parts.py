@@ -65,13 +65,16 @@ class Asset:
 class Example:
     """One labelled example. Examples of one ``group`` (a document, a frame) never lie in two splits.
 
-    ``input`` is a text, or a sequence of floats for the lesson; ``output`` a label's name, or a sequence of floats.
+    ``input`` is a text; words for tagging; floats for the lesson. ``output`` is a label's name; a tag a word (BIO,
+    ``B-PER``); a text for translation and summarisation; floats. Splits keep the share of every ``stratum``: None
+    stands for the label.
     """
 
     id: str
     input: Any
     output: Any
     group: str
+    stratum: str | None = None
 
 
 class Context(Part):
