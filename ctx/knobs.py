@@ -1,8 +1,8 @@
-"""Knobs: the settings that a part declares, and a part chosen by name with its knobs."""
+"""A part, the knobs that it declares as its settings, and a part chosen by name with its knobs."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,3 +34,21 @@ class Choice(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     knobs: dict[str, Any] = Field(default_factory=dict)
+
+
+class Part:
+    """What all parts have in common. ``version`` is raised by hand when the part's results change."""
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    Knobs: ClassVar[type[Knobs]] = Knobs
+
+    def __init__(self, knobs: BaseModel | None = None) -> None:
+        self.knobs: Any = knobs if knobs is not None else self.Knobs()
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the part's docstring."""
+        return (cls.__doc__ or "").strip().split("\n")[0]

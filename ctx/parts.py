@@ -8,17 +8,20 @@ functions (``ctx.plan`` and ``ctx.errors`` are as light and may be imported too)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-
-from pydantic import BaseModel
 
 from ctx.errors import BadInput
 from ctx.knobs import Choice as Choice
 from ctx.knobs import Knobs as Knobs
+from ctx.knobs import Part as Part
 from ctx.knobs import knob as knob
 from ctx.knobs import readout_knob as readout_knob
+from ctx.objectives import Balancer as Balancer
+from ctx.objectives import Penalty as Penalty
+from ctx.objectives import Stateful as Stateful
+from ctx.objectives import Step as Step
 from ctx.plan import Phase
 
 if TYPE_CHECKING:
@@ -30,24 +33,6 @@ if TYPE_CHECKING:
     from ctx.model import Model
 
 Split = Literal["train", "validation", "test"]
-
-
-class Part:
-    """What all parts have in common. ``version`` is raised by hand when the part's results change."""
-
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    title: ClassVar[str] = ""
-    version: ClassVar[int] = 1
-    Knobs: ClassVar[type[Knobs]] = Knobs
-
-    def __init__(self, knobs: BaseModel | None = None) -> None:
-        self.knobs: Any = knobs if knobs is not None else self.Knobs()
-
-    @classmethod
-    def summary(cls) -> str:
-        """The first line of the part's docstring."""
-        return (cls.__doc__ or "").strip().split("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -231,56 +216,6 @@ class Tuning(Part):
 
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
         """What learns in this epoch: (parameters, learning-rate factor). All else is frozen."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a penalty sees: the batches and the head's input of every active context, and the phase's progress."""
-
-    model: Model
-    progress: float
-    batches: Mapping[str, Batch]
-    hidden: Mapping[str, Tensor]
-
-
-class Stateful(Part):
-    """A part that learns: its own parameters, and a state that checkpoints carry."""
-
-    def parameters(self) -> Iterable[nn.Parameter]:
-        """Parameters trained beside the model's."""
-        return ()
-
-    def state(self) -> dict[str, Tensor]:
-        """What a resumed run needs."""
-        return {}
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state` gave."""
-
-
-class Penalty(Stateful):
-    """An extra loss term with its own weight."""
-
-    kind = "penalties"
-
-    def begin(self, model: Model, phase: Phase, source: Mapping[str, Tensor] | None) -> None:
-        """A phase begins; ``source`` holds the weights handed over, None in the first."""
-
-    def terms(self, step: Step) -> dict[str, Tensor]:
-        """Named scalars, weighted, added to the total."""
-        raise NotImplementedError
-
-
-class Balancer(Stateful):
-    """What turns the contexts' losses into one step."""
-
-    kind = "balancers"
-
-    def backward(
-        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], shared: Sequence[nn.Parameter]
-    ) -> dict[str, float]:
-        """Fill the gradients; return the weight used for each context. ``shared``: the backbone's trainable ones."""
         raise NotImplementedError
 
 
