@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,11 +24,16 @@ BUCKET = 8  # token lengths are padded to a multiple of this
 
 @dataclass(frozen=True)
 class Encoded:
-    """All examples of a context for one backbone. ``tokens``: whether rows are token ids of differing length."""
+    """All examples of a context for one backbone. ``tokens``: whether rows are token ids of differing length.
+
+    ``references``: what answers are judged against, one row an example.
+    """
 
     name: str
+    examples: Sequence[Example]
     inputs: list[np.ndarray]
     targets: np.ndarray
+    references: np.ndarray
     lengths: np.ndarray
     tokens: bool
 
@@ -76,11 +82,12 @@ def pad(rows: list[Tensor], length: int, value: float = 0) -> Tensor:
 class ContextRows:
     """One context in one run: its examples, and the rows that learn, select, draw curves and test.
 
-    ``sizes`` is what the sampler sorts the learning rows by.
+    ``pool``: its whole training split; ``sizes`` is what the sampler sorts the learning rows by.
     """
 
     encoded: Encoded
     context: Context
+    pool: np.ndarray
     learn: np.ndarray
     select: np.ndarray
     validation: np.ndarray
@@ -99,11 +106,12 @@ def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: 
     row = {example.id: i for i, example in enumerate([*splits.train, *splits.validation, *splits.test])}
     learn, select = data.labelled(splits.train, choice.size, config.seed)
 
-    def at(examples: list[Example]) -> np.ndarray:
+    def at(examples: Sequence[Example]) -> np.ndarray:
         return np.asarray([row[example.id] for example in examples], np.int64)
 
     sizes = lengths_of([example.input for example in learn])
-    return ContextRows(encoded, context, at(learn), at(select), at(splits.validation), at(splits.test), sizes)
+    validation, test = (at(data.spread(split, task.tested)) for split in (splits.validation, splits.test))
+    return ContextRows(encoded, context, at(splits.train), at(learn), at(select), validation, test, sizes)
 
 
 _memo: OrderedDict[tuple[str, str], Encoded] = OrderedDict()
@@ -115,10 +123,12 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
     if name not in _memo:
         splits = data.splits(choice)
         examples = [*splits.train, *splits.validation, *splits.test]
-        inputs = backbone.encode([example.input for example in examples])
-        targets = _stack(task.targets(examples, context.labels))
+        inputs, ragged = task.read(backbone, examples, context)
+        targets = _stack(ragged)
+        references = task.references(examples, targets)
         lengths = np.asarray([len(row) for row in inputs], np.int64)
-        _memo[name] = Encoded(":".join(name), inputs, targets, lengths, inputs[0].dtype == np.int64)
+        tokens = inputs[0].dtype == np.int64
+        _memo[name] = Encoded(":".join(name), examples, inputs, targets, references, lengths, tokens)
         while len(_memo) > 8:
             _memo.popitem(last=False)
     _memo.move_to_end(name)

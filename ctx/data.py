@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -23,6 +23,7 @@ from ctx.home import home
 from ctx.parts import Choice, Context, Example
 from ctx.registry import make
 
+T = TypeVar("T")
 SPLITS_VERSION = 1  # raised by hand when the same examples would fall into other splits
 SHARES = {"train": 0.65, "validation": 0.15, "test": 0.20}
 SELECT_FROM = 100  # labels; below, all are learnt from and the last weights are kept
@@ -181,6 +182,13 @@ def labelled(train: list[Example], size: int | None, seed: int) -> tuple[list[Ex
         return drawn, []
     select = drawn[SELECT_EVERY - 1 :: SELECT_EVERY]
     return [example for n, example in enumerate(drawn, 1) if n % SELECT_EVERY], select
+
+
+def spread(rows: Sequence[T], most: int | None) -> Sequence[T]:
+    """At most so many, spread evenly over all; ``most`` None: all."""
+    if most is None or len(rows) <= most:
+        return rows
+    return [rows[number] for number in np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
 def _order(train: list[Example], seed: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Looking at a model: outputs on many rows, and the results of a finished run."""
+"""Looking at a model: answers to many rows, its loss on them, and the results of a finished run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ctx.batches import Batch, ContextRows, Encoded
 from ctx.parts import Task
+from ctx.setup import Setup
 
 FIRST, CURVE, BATCH = 150, 500, 128  # validation examples before training and at each epoch; rows a forward pass
 
@@ -20,29 +21,98 @@ def some(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
-def outputs(forward: Callable[[Batch], Tensor], encoded: Encoded, rows: np.ndarray) -> np.ndarray:
-    """``forward`` over batches of like length; float32 ``[N, …]`` in the order of ``rows``."""
+def answers(answer: Callable[[Batch], np.ndarray], encoded: Encoded, rows: np.ndarray) -> np.ndarray:
+    """``answer`` over batches of like length: ``[N, …]`` in the order of ``rows``, ragged ones padded with zeros."""
     order = np.argsort(encoded.lengths[rows], kind="stable")
     with torch.inference_mode():
-        chunks = [forward(encoded.batch(rows[order[i : i + BATCH]])).numpy() for i in range(0, len(rows), BATCH)]
-    found = np.concatenate(chunks)
+        chunks = [answer(encoded.batch(rows[order[i : i + BATCH]])) for i in range(0, len(rows), BATCH)]
+    found = np.concatenate(_alike(chunks))
     out = np.empty_like(found)
     out[order] = found
     return out
 
 
+def _alike(chunks: list[np.ndarray]) -> list[np.ndarray]:
+    if len({chunk.shape[1:] for chunk in chunks}) == 1:
+        return chunks
+    longest = max(chunk.shape[1] for chunk in chunks)
+    room = [[(0, 0), (0, longest - chunk.shape[1]), *[(0, 0)] * (chunk.ndim - 2)] for chunk in chunks]
+    return [np.pad(chunk, pad) for chunk, pad in zip(chunks, room, strict=True)]
+
+
+def mean_loss(loss: Callable[[Batch], Tensor], encoded: Encoded, rows: np.ndarray) -> float:
+    """The mean of ``loss`` over batches of like length, each by its rows."""
+    ordered = rows[np.argsort(encoded.lengths[rows], kind="stable")]
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(rows), BATCH):
+            batch = encoded.batch(ordered[start : start + BATCH])
+            total += loss(batch).item() * len(batch)
+    return total / len(rows)
+
+
+class Evaluator:
+    """A model as it stands, looked at: answers, losses and metrics on rows of a context.
+
+    ``hidden``: what a context's head reads of a batch; ``head``: the head of a context; ``training``: switches what
+    learns between training and evaluation.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        hidden: Callable[[Batch], Tensor],
+        head: Callable[[str], nn.Module],
+        training: Callable[[bool], None],
+    ) -> None:
+        self.setup, self.hidden, self.head, self.training = setup, hidden, head, training
+
+    def answers(self, key: str, rows: np.ndarray) -> np.ndarray:
+        """The answers to rows ``[N, …]``, in their order."""
+        head, task, backbone = self.head(key), self.setup.task, self.setup.backbone
+        self.training(False)
+        found = answers(
+            lambda batch: task.answer(head, self.hidden(batch), batch, backbone), self.setup.rows[key].encoded, rows
+        )
+        self.training(True)
+        return found
+
+    def loss(self, key: str, rows: np.ndarray) -> dict[str, float]:
+        """The loss on rows, for a task whose answers don't give it; else nothing."""
+        if self.setup.task.looks is None:
+            return {}
+        head = self.head(key)
+        self.training(False)
+        found = mean_loss(
+            lambda batch: self.setup.task.loss(head(self.hidden(batch), batch), batch),
+            self.setup.rows[key].encoded,
+            rows,
+        )
+        self.training(True)
+        return {"loss": found}
+
+    def metrics(self, key: str, rows: np.ndarray, looks: int | None = None) -> dict[str, float]:
+        """Every metric on rows; where the loss is looked at apart, answers to at most ``looks`` of them (0: none)."""
+        found = self.loss(key, rows)
+        if found and looks == 0:
+            return found
+        few = some(rows, looks) if found and looks else rows
+        return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
+
+
 def results(
-    task: Task, rows: Mapping[str, ContextRows], outputs: Mapping[str, np.ndarray], used: Collection[str]
+    task: Task, rows: Mapping[str, ContextRows], answers: Mapping[str, np.ndarray], used: Collection[str]
 ) -> dict[str, Any]:
     """Test metrics, floors, confusion counts and labels used, by context. ``used``: the contexts trained on."""
     final: dict[str, Any] = {"metrics": {}, "floor": {}, "labels_used": {}}
     for key, context in rows.items():
-        targets = context.encoded.targets
-        test, logits = targets[context.test], outputs[f"test/{key}"]
-        final["metrics"][key] = task.evaluate(logits, test)
-        final["floor"][key] = task.floor(targets[context.learn], test)
+        encoded, labels = context.encoded, context.context.labels
+        given, references = answers[f"test/{key}"], encoded.references[context.test]
+        learn, test = ([encoded.examples[row] for row in some] for some in (context.learn, context.test))
+        final["metrics"][key] = task.evaluate(given, references)
+        final["floor"][key] = task.floor(learn, test, labels)
         final["labels_used"][key] = len(context.learn) + len(context.select) if key in used else 0
-        for name, value in task.details(logits, test).items():
+        for name, value in task.details(given, references, labels).items():
             final.setdefault(name, {})[key] = value
     final["metrics"] = {"source": None, "target": None} | final["metrics"]
     return final

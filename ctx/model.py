@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ctx.parts import Space
 from ctx.registry import make
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     spaces = {space_of(rows.context.labels): rows.context.labels for rows in contexts.values()}
     heads = {}
     for name, labels in spaces.items():
+        pools = [rows.encoded.targets[rows.pool] for rows in contexts.values() if space_of(rows.context.labels) == name]
         torch.manual_seed(config.seed)
-        heads[name] = task.head(labels, width)
+        heads[name] = task.head(Space(labels, width, backbone, pools))
     return Model([*blocks, ("readout", task.readout())], heads)
 
 

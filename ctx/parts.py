@@ -95,43 +95,85 @@ class Metric:
     label: str
 
 
+@dataclass(frozen=True)
+class Space:
+    """What a head is made for: the contexts of one label space on one backbone.
+
+    ``width``: of the states that the head reads; ``pools``: the targets ``[N, …]`` of each context's whole training
+    split, whatever the number of labels in use.
+    """
+
+    labels: tuple[str, ...]
+    width: int
+    backbone: Backbone
+    pools: Sequence[np.ndarray]
+
+
 class Task(Part):
     """What is learnt from a text: how to read the backbone out, the head, the loss, the metrics.
 
-    ``metrics`` lists the results; the first is the headline that verdicts compare.
+    ``metrics`` lists the results; the first is the headline that verdicts compare. ``tested``: at most so many
+    validation and test examples are answered; ``looks``: at most so many at an epoch's end, by a task whose answers
+    take more than a forward pass (its `evaluate` then leaves out the loss). None: all.
     """
 
     kind = "tasks"
     applications: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[Metric, ...]] = ()
     inputs: ClassVar[str] = "text"  # what one writes to try it: a text, or numbers
+    tested: ClassVar[int | None] = None
+    looks: ClassVar[int | None] = None
+    floor_name: ClassVar[str] = "always one answer"
 
     def readout(self) -> nn.Module:
         """The parameterless last block: called as ``readout(hidden, batch)``, shapes ``[B, T, W]`` to the head's."""
         raise NotImplementedError
 
-    def head(self, labels: Sequence[str], width: int) -> nn.Module:
+    def head(self, space: Space) -> nn.Module:
         """A fresh head, called as ``head(hidden, batch)``."""
         raise NotImplementedError
 
+    def read(
+        self, backbone: Backbone, examples: Sequence[Example], context: Context
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The backbone's inputs and the targets, one array an example; batches pad ragged targets with -100."""
+        return backbone.encode([example.input for example in examples]), self.targets(examples, context.labels)
+
     def targets(self, examples: Sequence[Example], labels: Sequence[str]) -> list[np.ndarray]:
-        """One array an example; the batch stacks them, ragged ones padded with -100."""
+        """One array an example."""
         raise NotImplementedError
+
+    def classes(self, labels: Sequence[str]) -> int:
+        """How many classes the targets count, for the class-balanced loss; 0 where they are none."""
+        return len(labels)
 
     def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
         """The mean loss of a batch, a scalar."""
         raise NotImplementedError
 
-    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-        """``outputs`` (logits or values) ``[N, …]`` and ``targets`` to every metric. No torch."""
+    def answer(self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: Backbone) -> np.ndarray:
+        """What is kept of a batch and judged, one row an example: what the head gives, or the texts it writes."""
+        out: np.ndarray = head(hidden, batch).numpy()
+        return out
+
+    def references(self, examples: Sequence[Example], targets: np.ndarray) -> np.ndarray:
+        """What answers are judged against, one row an example: by default the targets."""
+        return targets
+
+    def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
+        """Answers ``[N, …]`` against references to every metric. No torch."""
         raise NotImplementedError
 
-    def details(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    def details(self, answers: np.ndarray, references: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
         """Further results as plain data, by name (a confusion matrix). No torch."""
         return {}
 
-    def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
-        """The metrics on ``test`` of the best constant answer on ``train``: always one answer. No torch."""
+    def floor(self, learn: Sequence[Example], test: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+        """The metrics on ``test`` of what needs no learning, such as the best constant answer. No torch."""
+        raise NotImplementedError
+
+    def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
+        """The loss on targets ``test`` of the best constant guess on the targets ``learn``: 100 % of a curve."""
         raise NotImplementedError
 
 
@@ -169,6 +211,24 @@ class Backbone(Part):
     def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         """Token ids ``[T]`` (int64) an example, or its floats."""
         raise NotImplementedError
+
+    def encode_words(
+        self, sentences: Sequence[Sequence[str]], separator: str = " "
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Token ids ``[T]`` of words so joined, and where each word begins ``[words]``; -1: cut off, or no token."""
+        raise NotImplementedError
+
+    def target_ids(self, texts: Sequence[str], longest: int) -> list[np.ndarray]:
+        """The ids ``[T]``, T at most ``longest``, of texts to be written; the last id ends a text."""
+        raise NotImplementedError
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[str]:
+        """The texts that ids of `target_ids` stand for; raises nothing for ids that stand for none."""
+        raise NotImplementedError
+
+    def vectors(self, ids: np.ndarray) -> Tensor | None:
+        """The pretrained embeddings ``[n, W]`` of such ids, float32; None where there are none to start from."""
+        return None
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
         """The named blocks, lowest first (the embedding is the first), and the width of the last one's output."""

@@ -11,7 +11,6 @@ from ctx import checkpoint
 from ctx.config import RunConfig
 from ctx.errors import BadInput, Unavailable
 from ctx.records import Run
-from ctx.registry import make
 
 if TYPE_CHECKING:
     from ctx.state import State
@@ -29,9 +28,9 @@ def shares(config: RunConfig, weights: State, texts: Sequence[str]) -> tuple[tup
     trainer = Trainer(Setup(config))
     trainer.restore(weights)
     labels = trainer.setup.rows["target"].context.labels
-    inputs = make("backbones", config.backbone).encode(texts)
-    lengths = np.asarray([len(row) for row in inputs])
-    encoded = Encoded("texts of a visitor", inputs, np.zeros(len(inputs), np.int64), lengths, True)
+    inputs = trainer.setup.backbone.encode(texts)
+    lengths, nothing = np.asarray([len(row) for row in inputs]), np.zeros(len(inputs), np.int64)
+    encoded = Encoded("texts of a visitor", (), inputs, nothing, nothing, lengths, True)
     batch = encoded.batch(np.arange(len(inputs)))
     model = trainer.model.eval()
     with torch.inference_mode():

@@ -19,10 +19,10 @@ class Setup:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.task = config.task()
-        backbone: Backbone = make("backbones", config.backbone)
+        self.backbone: Backbone = make("backbones", config.backbone)
         chosen = config.contexts()
         self.rows: dict[str, ContextRows] = {
-            key: rows_of(config, choice, backbone, self.task) for key, choice in chosen.items()
+            key: rows_of(config, choice, self.backbone, self.task) for key, choice in chosen.items()
         }
         self.tuning: Tuning = make("tunings", config.tuning)
         self.weights = weights_name(config)  # what the frozen blocks hold at the start
@@ -42,8 +42,9 @@ class Setup:
 
     def _class_weights(self, rows: ContextRows) -> Tensor | None:
         """``[C]``, each class by one over its share of the learning labels; None where that is off."""
-        if not self.config.optim.class_balanced or not rows.context.labels:
+        classes = self.task.classes(rows.context.labels)
+        if not self.config.optim.class_balanced or not classes:
             return None
         labels = rows.encoded.targets[rows.learn].ravel()
-        counts = np.bincount(labels[labels >= 0], minlength=len(rows.context.labels))
+        counts = np.bincount(labels[labels >= 0], minlength=classes)
         return torch.from_numpy(counts.sum() / (len(counts) * np.maximum(counts, 1))).float()

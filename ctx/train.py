@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ctx import evaluation
 from ctx.batches import Batch
@@ -61,6 +61,7 @@ class Trainer:
         self.setup, self.features = setup, features
         self.own = f"run {next(RUNS)} of this process"  # names features that only this run can use
         self.at = Position()
+        self.evaluator = evaluation.Evaluator(setup, self._hidden, self._head, self._training)
         self.kept: dict[str, Tensor] = {}
         self.source: dict[str, Tensor] | None = None
         self._fresh_model()
@@ -130,7 +131,7 @@ class Trainer:
 
     def _end_epoch(self, phase: Phase) -> dict[str, float]:
         """Evaluate and select; at the end of a phase take the kept weights and begin the next."""
-        values = self._look(evaluation.CURVE) | self._select(phase)
+        values = self._look(evaluation.CURVE, self.setup.task.looks) | self._select(phase)
         if self.at.epoch < phase.epochs:
             self._begin_epoch(phase)
             return values
@@ -149,7 +150,7 @@ class Trainer:
         rows = self.setup.rows[phase.select_on].select if phase.select_on else np.empty(0)
         if self.setup.config.keep == "last" or not len(rows):
             return {}
-        loss = self._evaluate(phase.select_on, rows)["loss"]
+        loss = self.evaluator.metrics(phase.select_on, rows, looks=0)["loss"]
         if not math.isfinite(loss) or (self.at.best is not None and loss >= self.at.best):
             return {}
         self.at.best, self.at.kept_step = loss, self.at.step
@@ -187,8 +188,18 @@ class Trainer:
 
     def _forward(self, key: str, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the head reads ``[B, …]``, and what it says."""
-        hidden = self.model.run(batch, start=self.depth, hidden=self.frozen(batch))
-        return hidden, self.model.heads[space_of(self.setup.rows[key].context.labels)](hidden, batch)
+        hidden = self._hidden(batch)
+        return hidden, self._head(key)(hidden, batch)
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        return self.model.run(batch, start=self.depth, hidden=self.frozen(batch))
+
+    def _head(self, key: str) -> nn.Module:
+        head: nn.Module = self.model.heads[space_of(self.setup.rows[key].context.labels)]
+        return head
+
+    def _training(self, on: bool) -> None:
+        self.model.training_above(self.depth, on)
 
     def frozen(self, batch: Batch) -> Tensor | None:
         """What the frozen blocks give for a batch; None where nothing is frozen."""
@@ -213,21 +224,11 @@ class Trainer:
 
     # -- looking
 
-    def _outputs(self, key: str, rows: np.ndarray) -> np.ndarray:
-        """Logits ``[N, …]`` of rows in their order."""
-        self.model.training_above(self.depth, False)
-        out = evaluation.outputs(lambda batch: self._forward(key, batch)[1], self.setup.rows[key].encoded, rows)
-        self.model.training_above(self.depth, True)
-        return out
-
-    def _evaluate(self, key: str, rows: np.ndarray) -> dict[str, float]:
-        return self.setup.task.evaluate(self._outputs(key, rows), self.setup.rows[key].encoded.targets[rows])
-
-    def _look(self, most: int) -> dict[str, float]:
+    def _look(self, most: int, looks: int | None) -> dict[str, float]:
         """Every context's validation metrics, on at most so many examples, and the examples seen so far."""
         values = {"lr_factor": self.optimiser.rate}
         for key, rows in self.setup.rows.items():
-            metrics = self._evaluate(key, evaluation.some(rows.validation, most))
+            metrics = self.evaluator.metrics(key, evaluation.some(rows.validation, most), looks)
             values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
         return values | self._seen()
 
@@ -235,11 +236,10 @@ class Trainer:
         return {f"seen/{key}": float(self.at.seen.get(key, 0)) for key in self.setup.rows}
 
     def _first_look(self) -> dict[str, float]:
-        values = self._look(evaluation.FIRST) | {"phase": 0.0}
+        values = self._look(evaluation.FIRST, 0) | {"phase": 0.0}
         for key, rows in self.setup.rows.items():
             targets = rows.encoded.targets
-            floor = self.setup.task.floor(targets[rows.learn], targets[rows.validation])
-            values[f"constant/{key}"] = floor["loss"]
+            values[f"constant/{key}"] = self.setup.task.constant(targets[rows.learn], targets[rows.validation])
         return values
 
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:
@@ -247,15 +247,18 @@ class Trainer:
 
     def _end(self) -> Event:
         rows = self.setup.rows
-        outputs = {f"test/{key}": self._outputs(key, context.test) for key, context in rows.items()}
-        self.features.forget(self.own)
-        final = evaluation.results(self.setup.task, rows, outputs, self.setup.trained_on()) | {
+        outputs = {f"test/{key}": self.evaluator.answers(key, context.test) for key, context in rows.items()}
+        final = evaluation.results(self.setup.task, rows, outputs, self.setup.trained_on())
+        for key, context in rows.items():
+            final["metrics"][key] |= self.evaluator.loss(key, context.test)
+        final |= {
             "updates": {key: self.at.batches.get(key, 0) for key in rows},
             "seen": {key: self.at.seen.get(key, 0) for key in rows},
             "parameters": self.model.counts(self.at.touched),
             "kept_step": self.at.kept_step,
             "steps": self.setup.steps,
         }
+        self.features.forget(self.own)
         return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, final, outputs)
 
     # -- state

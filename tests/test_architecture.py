@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = {
     "ground": "errors home filelock plan knobs metrics i18n migrations.versions",
     "parts": "parts objectives",
-    "what parts use": "layers archives index assets encoder folders",
+    "what parts use": "layers archives index assets encoder folders spans",
     "part files": " ".join(KINDS),
     "registry": "registry",
     "configuration": "data config sampling replay flags study verdict",

@@ -10,6 +10,7 @@ from sklearn.dummy import DummyClassifier
 from ctx import data
 from ctx.config import ContextChoice
 from ctx.metrics import confusion, per_class
+from ctx.parts import Example
 from ctx.tasks.classification import Classification
 from ctx.tasks.regression import Regression
 
@@ -36,7 +37,9 @@ def test_precision_recall_and_f1_by_class_are_scikit_learns_also_where_a_class_i
 
 def test_the_floor_of_classification_is_always_the_most_frequent_label() -> None:
     train, test = np.array([0, 1, 1, 1]), np.array([0, 0, 1, 0, 1])
-    found = Classification().floor(train, test)
+    learn, rows = ([Example(str(n), "", "ab"[y], "") for n, y in enumerate(labels)] for labels in (train, test))
+    found = Classification().floor(learn, rows, ("a", "b"))
+    assert Classification().constant(train, test) == found["loss"]
     dummy = DummyClassifier(strategy="most_frequent").fit(train[:, None], train).predict(test[:, None])
     assert found["accuracy"] == pytest.approx(metrics.accuracy_score(test, dummy))
     assert found["macro_f1"] == pytest.approx(metrics.f1_score(test, dummy, average="macro"))
@@ -48,7 +51,8 @@ def test_regression_metrics_are_scikit_learns_and_its_floor_is_the_mean() -> Non
     found = Regression().evaluate(outputs, test)
     assert found["mse"] == pytest.approx(metrics.mean_squared_error(test, outputs))
     assert found["r2"] == pytest.approx(metrics.r2_score(test, outputs))
-    assert Regression().floor(train, test)["mse"] == pytest.approx(((test - train.mean(0)) ** 2).mean())
+    learn, rows = ([Example(str(n), (), list(y), "") for n, y in enumerate(answers)] for answers in (train, test))
+    assert Regression().floor(learn, rows, ())["mse"] == pytest.approx(((test - train.mean(0)) ** 2).mean())
 
 
 @pytest.mark.parametrize("relatedness", [1.0, 0.5, 0.0, -0.5, -1.0])

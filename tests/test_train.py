@@ -156,7 +156,7 @@ def test_the_weights_kept_are_those_with_the_lowest_selection_loss() -> None:
     losses = {}
     for event in trainer.run(None):
         if event.kind == "epoch" and event.step < event.steps:
-            losses[event.step] = trainer._evaluate("target", rows)["loss"]
+            losses[event.step] = trainer.evaluator.metrics("target", rows)["loss"]
     losses[event.step] = math.inf if event.final["kept_step"] != event.step else -math.inf
     kept = event.final["kept_step"]
     assert kept == event.step or losses[kept] == min(losses.values())
@@ -167,12 +167,12 @@ def test_a_loss_that_is_no_number_is_never_the_best(monkeypatch: pytest.MonkeyPa
     losses = iter([0.5, math.nan, 0.4, 0.9])
     trainer = Trainer(Setup(canonical(lesson(optim=Optim(epochs=4, min_updates=5)))), Memo())
     trainer.setup.rows["target"].__dict__["select"] = np.arange(5)
-    look = trainer._evaluate
+    look = trainer.evaluator.metrics
 
-    def evaluate(key_: str, rows: np.ndarray) -> dict[str, float]:
-        return {"loss": next(losses)} if len(rows) == 5 else look(key_, rows)
+    def evaluate(key_: str, rows: np.ndarray, looks: int | None = None) -> dict[str, float]:
+        return {"loss": next(losses)} if len(rows) == 5 else look(key_, rows, looks)
 
-    monkeypatch.setattr(trainer, "_evaluate", evaluate)
+    monkeypatch.setattr(trainer.evaluator, "metrics", evaluate)
     events = list(trainer.run(None))
     updates = trainer.setup.phases[0].updates
     assert [event.step for event in events if "kept" in event.values] == [updates, 3 * updates]

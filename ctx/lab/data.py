@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
-
 from ctx import assets, data
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import CtxError
@@ -169,5 +167,5 @@ def _floor(target: str, digest: str, seed: int) -> float:
     task = RunConfig(target=choice).task()
     parts = data.splits(choice)
     learn, _ = data.labelled(parts.train, choice.size, seed)
-    train, test = (np.asarray(task.targets(rows, context.labels)) for rows in (learn, parts.test))
-    return float(task.floor(train, test)[task.metrics[0].name])
+    test = data.spread(parts.test, task.tested)
+    return float(task.floor(learn, test, context.labels)[task.metrics[0].name])

@@ -25,7 +25,7 @@ def compare(answer: Answer, store: Store, draw: int) -> pd.DataFrame | None:
     if not labels or config.target is None or "target-only" not in runs or answer.chosen not in runs:
         return None
     alone, now = (store.output(runs[arm].id, "test/target") for arm in ("target-only", answer.chosen))
-    test = data.splits(config.target).test
+    test = data.spread(data.splits(config.target).test, config.task().tested)
     if alone is None or now is None or not len(alone) == len(now) == len(test):
         return None
     truth = np.asarray([labels.index(example.output) for example in test])

@@ -32,11 +32,11 @@ class Classification(parts.Task):
 
         return MeanPool()
 
-    def head(self, labels: Sequence[str], width: int) -> nn.Module:
+    def head(self, space: parts.Space) -> nn.Module:
         """Linear, ``[B, W]`` to ``[B, C]`` logits."""
         from ctx.layers import LinearHead
 
-        return LinearHead(width, len(labels))
+        return LinearHead(space.width, len(space.labels))
 
     def targets(self, examples: Sequence[parts.Example], labels: Sequence[str]) -> list[np.ndarray]:
         """The index of the label."""
@@ -51,31 +51,42 @@ class Classification(parts.Task):
 
         return cross_entropy(out, batch.targets, weight=class_weights)
 
-    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """Macro-F1, accuracy and cross-entropy (natural log) of logits ``[N, C]`` on labels ``[N]``."""
         import numpy as np
         from scipy.special import log_softmax
 
         from ctx.metrics import confusion, per_class
 
-        counts = confusion(outputs.argmax(1), targets, outputs.shape[1])
-        likelihood = np.take_along_axis(log_softmax(outputs.astype(np.float64), axis=1), targets[:, None], axis=1)
+        counts = confusion(answers.argmax(1), references, answers.shape[1])
+        likelihood = np.take_along_axis(log_softmax(answers.astype(np.float64), axis=1), references[:, None], axis=1)
         return {
             "macro_f1": float(np.mean([row["f1"] for row in per_class(counts)])),
-            "accuracy": float(np.trace(counts) / len(targets)),
+            "accuracy": float(np.trace(counts) / len(references)),
             "loss": float(-likelihood.mean()),
         }
 
-    def details(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+    def details(self, answers: np.ndarray, references: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
         """The confusion matrix ``[C, C]``: row the true label, column the predicted one."""
         from ctx.metrics import confusion
 
-        return {"confusion": confusion(outputs.argmax(1), targets, outputs.shape[1]).tolist()}
+        return {"confusion": confusion(answers.argmax(1), references, answers.shape[1]).tolist()}
 
-    def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    def floor(
+        self, learn: Sequence[parts.Example], test: Sequence[parts.Example], labels: Sequence[str]
+    ) -> dict[str, float]:
         """Always the most frequent label; its loss is that of the labels' shares (add-one smoothed)."""
         import numpy as np
 
-        classes = int(max(train.max(), test.max())) + 1
-        shares = (np.bincount(train, minlength=classes) + 1) / (len(train) + classes)
+        return self._constant(*(np.asarray(self.targets(rows, labels)) for rows in (learn, test)))
+
+    def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
+        """The cross-entropy of the labels' shares."""
+        return self._constant(learn, test)["loss"]
+
+    def _constant(self, learn: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        import numpy as np
+
+        classes = int(max(learn.max(), test.max())) + 1
+        shares = (np.bincount(learn, minlength=classes) + 1) / (len(learn) + classes)
         return self.evaluate(np.log(np.tile(shares, (len(test), 1))), test)

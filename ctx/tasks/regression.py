@@ -37,11 +37,11 @@ class Regression(parts.Task):
         module: nn.Module = TakeHidden(nn.Identity())
         return module
 
-    def head(self, labels: Sequence[str], width: int) -> nn.Module:
+    def head(self, space: parts.Space) -> nn.Module:
         """Linear, ``[B, W]`` to ``[B, 10]``."""
         from ctx.layers import LinearHead
 
-        return LinearHead(width, self.outputs)
+        return LinearHead(space.width, self.outputs)
 
     def targets(self, examples: Sequence[parts.Example], labels: Sequence[str]) -> list[np.ndarray]:
         """The ten numbers."""
@@ -57,16 +57,27 @@ class Regression(parts.Task):
             raise ValueError(f"outputs {tuple(out.shape)} and targets {tuple(batch.targets.shape)} differ in shape")
         return mse_loss(out, batch.targets)
 
-    def evaluate(self, outputs: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """Mean squared error, and R² averaged over the outputs (as scikit-learn's ``uniform_average``)."""
         import numpy as np
 
-        residual = ((outputs.astype(np.float64) - targets) ** 2).mean(0)
+        residual = ((answers.astype(np.float64) - references) ** 2).mean(0)
         mse = float(residual.mean())
-        return {"r2": float((1 - residual / targets.var(0)).mean()), "mse": mse, "loss": mse}
+        return {"r2": float((1 - residual / references.var(0)).mean()), "mse": mse, "loss": mse}
 
-    def floor(self, train: np.ndarray, test: np.ndarray) -> dict[str, float]:
+    def floor(
+        self, learn: Sequence[parts.Example], test: Sequence[parts.Example], labels: Sequence[str]
+    ) -> dict[str, float]:
         """Always the mean answer."""
         import numpy as np
 
-        return self.evaluate(np.tile(train.mean(0), (len(test), 1)), test)
+        return self._constant(*(np.asarray(self.targets(rows, labels)) for rows in (learn, test)))
+
+    def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
+        """The mean squared error of the mean."""
+        return self._constant(learn, test)["loss"]
+
+    def _constant(self, learn: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        import numpy as np
+
+        return self.evaluate(np.tile(learn.mean(0), (len(test), 1)), test)

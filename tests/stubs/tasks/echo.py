@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ctx import parts
 
 VOCABULARY = 12
@@ -21,8 +23,10 @@ class Echo(parts.Task):
 
         return TakeHidden(nn.Identity())
 
-    def head(self, labels, width):
+    def head(self, space):
         from torch import nn
+
+        width = space.width
 
         class Decoder(nn.Module):
             def __init__(self):
@@ -62,8 +66,12 @@ class Echo(parts.Task):
         chosen = np.take_along_axis(log_softmax(outputs, axis=-1), targets.clip(0)[..., None], axis=-1)[..., 0]
         return {"exact": float(right.all(1).mean()), "loss": float(-chosen[there].mean())}
 
-    def floor(self, train, test):
+    def floor(self, learn, test, labels):
+        return {"exact": 0.0, "loss": math.log(VOCABULARY)}
+
+    def constant(self, learn, test):
         import numpy as np
 
-        counts = np.bincount(train[train >= 0], minlength=VOCABULARY) + 1.0
-        return self.evaluate(np.broadcast_to(np.log(counts / counts.sum()), (*test.shape, VOCABULARY)), test)
+        counts = np.bincount(learn[learn >= 0], minlength=VOCABULARY) + 1.0
+        shape = (*test.shape, VOCABULARY)
+        return self.evaluate(np.broadcast_to(np.log(counts / counts.sum()), shape), test)["loss"]
