@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
@@ -80,7 +82,7 @@ def splits(choice: Chosen) -> Splits:
 @lru_cache(maxsize=12)
 def _splits(name: str, knobs: str, digest: str) -> Splits:
     chosen: Context = make("contexts", Choice(name=name, knobs=json.loads(knobs)))
-    return divide(chosen.examples())
+    return divide(chosen.examples(), chosen.split_by_name)
 
 
 def sizes(choice: Chosen) -> dict[str, int]:
@@ -114,10 +116,12 @@ def _write(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def divide(examples: Iterable[Example]) -> Splits:
+def divide(examples: Iterable[Example], by_name: bool = False) -> Splits:
     """Split by group: the largest groups first, each to the split that lacks its labels most.
 
     Among groups of one size the order is a hash of the group's name, so that splits are the same everywhere.
+    ``by_name`` instead lets that hash alone decide: the shares come out only about right, but a group lies in the same
+    split in every context that has it (an English sentence in all its translations).
     """
     groups: dict[str, list[Example]] = {}
     ids = set()
@@ -126,18 +130,33 @@ def divide(examples: Iterable[Example]) -> Splits:
             raise Unavailable(f"Two examples are called “{example.id}”: give every example an id of its own.")
         ids.add(example.id)
         groups.setdefault(example.group, []).append(example)
-    order = sorted(groups, key=lambda group: (-len(groups[group]), hashlib.sha256(group.encode()).digest()))
+    placed = {group: _named(group) for group in groups} if by_name else _balanced(groups)
+    kept = [example for members in groups.values() for example in members]
+    return Splits(**{split: [example for example in kept if placed[example.group] == split] for split in SHARES})
+
+
+def _named(group: str) -> str:
+    """The split of a group by its name: a number from 0 to 1 made from its hash, compared with the shares."""
+    ends = list(accumulate(SHARES.values()))[:-1]
+    return list(SHARES)[bisect(ends, int.from_bytes(_hash(group)[:8]) / 2**64)]
+
+
+def _balanced(groups: Mapping[str, list[Example]]) -> dict[str, str]:
+    """The split of every group, so that each split has its share of every label."""
     missing = {split: _quota(groups, share) for split, share in SHARES.items()}
     quota = {split: dict(need) for split, need in missing.items()}
-    placed: dict[str, set[str]] = {split: set() for split in SHARES}
-    for group in order:
+    placed: dict[str, str] = {}
+    for group in sorted(groups, key=lambda group: (-len(groups[group]), _hash(group))):
         found = [_stratum(example) for example in groups[group]]
         split = max(SHARES, key=lambda s: sum(missing[s][label] / quota[s][label] for label in found))
-        placed[split].add(group)
+        placed[group] = split
         for label in found:
             missing[split][label] -= 1
-    kept = [example for members in groups.values() for example in members]
-    return Splits(**{split: [example for example in kept if example.group in placed[split]] for split in SHARES})
+    return placed
+
+
+def _hash(group: str) -> bytes:
+    return hashlib.sha256(group.encode()).digest()
 
 
 def _quota(groups: Mapping[str, list[Example]], share: float) -> dict[str, float]:

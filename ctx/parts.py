@@ -76,6 +76,7 @@ class Context(Part):
     labels: ClassVar[tuple[str, ...]] = ()
     assets: ClassVar[tuple[Asset, ...]] = ()
     sample: ClassVar[bool] = False  # written for this project: serves when nothing can be fetched
+    split_by_name: ClassVar[bool] = False  # a group's name decides its split, so contexts that share groups agree
 
     def examples(self) -> list[Example]:
         """All examples, in a fixed order; raises Unavailable where the data can't be had."""

@@ -43,6 +43,29 @@ def test_splits_are_by_document_about_65_15_20_and_stratified(sizes: list[int]) 
         assert Counter(e.output for e in splits[name])["a"] / len(splits[name]) == pytest.approx(2 / 3, abs=0.03)
 
 
+def test_groups_split_by_name_lie_in_the_same_split_wherever_they_occur_and_keep_about_the_shares() -> None:
+    whole, some = documents([2] * 3000), documents([1] * 400)
+    large, small = (vars(data.divide(examples, by_name=True)) for examples in (whole, some))
+    where = {e.group: name for name, split in large.items() for e in split}
+    assert len(where) == 3000
+    assert all(where[e.group] == name for name, split in small.items() for e in split)
+    assert sum(map(len, large.values())) == 6000
+    for name, share in data.SHARES.items():
+        assert len(large[name]) / 6000 == pytest.approx(share, abs=0.03)
+    balanced = {e.group: name for name, split in vars(data.divide(some)).items() for e in split}
+    assert balanced != {group: where[group] for group in balanced}
+
+
+def test_a_context_says_whether_its_groups_are_split_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = SimpleNamespace(id="sentiment/sample-cafes-en", knobs={})
+    by_name = vars(data.divide(data.context(choice).examples(), by_name=True))
+    assert vars(data.splits(choice)) != by_name
+    monkeypatch.setattr(type(data.context(choice)), "split_by_name", True)
+    data._splits.cache_clear()
+    assert vars(data.splits(choice)) == by_name
+    data._splits.cache_clear()
+
+
 def test_numbers_are_split_at_random_and_kept_though_equal() -> None:
     rows = [Example(str(n), (0.0, 1.0), (float(n),), str(n)) for n in range(200)]
     splits = data.divide(rows)
