@@ -21,7 +21,7 @@ class Folder(parts.Backbone):
 
     name = "folder"
     title = "A local folder"
-    applications = ("sentiment",)
+    applications = ("sentiment", "ner")
     lr = 5e-5
     head_lr = 1e-2
     pretrained = True
@@ -68,11 +68,23 @@ class Folder(parts.Backbone):
 
         return digest(self.folder())
 
+    def longest(self) -> int:
+        """At most 128 tokens, or what the model can take (RoBERTa's positions begin at 2)."""
+        return min(128, int(self.configuration()["max_position_embeddings"]) - 2)
+
     def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
         """The folder's own token ids, at most 128 (or what the model can take)."""
         from ctx.encoder import tokenize
 
-        return tokenize(self.folder(), inputs, min(128, int(self.configuration()["max_position_embeddings"]) - 2))
+        return tokenize(self.folder(), inputs, self.longest())
+
+    def encode_words(
+        self, sentences: Sequence[Sequence[str]], separator: str = " "
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `encode`, with the position of each word's first token."""
+        from ctx.encoder import tokenize_words
+
+        return tokenize_words(self.folder(), sentences, separator, self.longest())
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
         """The pretrained embedding and layers."""

@@ -28,7 +28,7 @@ class MiniLM(parts.Backbone):
 
     name = "minilm"
     title = "MiniLM (pretrained, English)"
-    applications = ("sentiment",)
+    applications = ("sentiment", "ner")
     lr = 5e-5
     head_lr = 1e-2
     pretrained = True
@@ -63,6 +63,14 @@ class MiniLM(parts.Backbone):
         from ctx.encoder import tokenize
 
         return tokenize(self.folder(), inputs, POSITIONS)
+
+    def encode_words(
+        self, sentences: Sequence[Sequence[str]], separator: str = " "
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `encode`, with the position of each word's first token."""
+        from ctx.encoder import tokenize_words
+
+        return tokenize_words(self.folder(), sentences, separator, POSITIONS)
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
         """The pretrained embedding and layers."""

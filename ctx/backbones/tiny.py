@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 VOCABULARY, POSITIONS, SPECIAL = 8192, 128, 2  # ids 0 and 1: padding, start
+END, PIECES = 2, 2**31 - 3  # of texts to be written: ids 0 to 2 are padding, start, end
 PIECE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_]+(?:'\w+)?|[^\w\s]")
+WRITTEN = re.compile(r"\s*(?:[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+|[^\w\s])")
+_written: dict[int, str] = {}  # what the ids of this process stand for; a space in front where the text had one
 
 
 class Tiny(parts.Backbone):
@@ -22,7 +25,7 @@ class Tiny(parts.Backbone):
 
     name = "tiny"
     title = "Tiny transformer (random weights)"
-    applications = ("sentiment",)
+    applications = ("sentiment", "ner", "translation", "summarisation")
     lr = 1e-3
     head_lr = 1e-3
 
@@ -51,11 +54,39 @@ class Tiny(parts.Backbone):
         """Words, and single Chinese or Japanese characters, hashed into the vocabulary (Weinberger et al. 2009)."""
         import numpy as np
 
-        def ids(text: str) -> list[int]:
-            pieces = PIECE.findall(text.casefold())[: POSITIONS - 1]
-            return [1] + [SPECIAL + crc32(piece.encode()) % (VOCABULARY - SPECIAL) for piece in pieces]
+        return [np.asarray([1, *_hashed(text)][:POSITIONS], np.int64) for text in inputs]
 
-        return [np.asarray(ids(text), np.int64) for text in inputs]
+    def encode_words(
+        self, sentences: Sequence[Sequence[str]], separator: str = " "
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The pieces of each word by itself: joined or not, they are the same."""
+        import numpy as np
+
+        found = []
+        for words in sentences:
+            ids, firsts = [1], []
+            for word in words:
+                pieces = _hashed(word)
+                firsts.append(len(ids) if pieces and len(ids) < POSITIONS else -1)
+                ids += pieces
+            found.append((np.asarray(ids[:POSITIONS], np.int64), np.asarray(firsts, np.int64)))
+        return found
+
+    def target_ids(self, texts: Sequence[str], longest: int) -> list[np.ndarray]:
+        """Words, single Chinese or Japanese characters and signs, case kept: a 31-bit hash each, then 2."""
+        import numpy as np
+
+        def ids(text: str) -> list[int]:
+            pieces = [" " * (piece[0].isspace()) + piece.strip() for piece in WRITTEN.findall(text.strip())]
+            found = {piece: END + 1 + crc32(piece.encode()) % PIECES for piece in pieces}
+            _written.update((id, piece) for piece, id in found.items())
+            return [found[piece] for piece in pieces]
+
+        return [np.asarray([*ids(text)[: longest - 1], END], np.int64) for text in texts]
+
+    def decode(self, ids: Sequence[np.ndarray]) -> list[str]:
+        """The pieces that `target_ids` has seen in this process; ids it hasn't seen stand for nothing."""
+        return ["".join(_written.get(int(id), "") for id in row).strip() for row in ids]
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
         """A BERT of this size, built from the global generator."""
@@ -75,3 +106,7 @@ class Tiny(parts.Backbone):
             type_vocab_size=1,
         )
         return blocks_of(BertModel(config, add_pooling_layer=False), self.layers()), w
+
+
+def _hashed(text: str) -> list[int]:
+    return [SPECIAL + crc32(piece.encode()) % (VOCABULARY - SPECIAL) for piece in PIECE.findall(text.casefold())]
