@@ -53,6 +53,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def repeated(self, times: int) -> Batch:
+        """Every row so many times in a row."""
+        return Batch(self.encoded, np.repeat(self.rows, times), self.length)
+
     @cached_property
     def inputs(self) -> Tensor:
         """``[B, T]`` token ids, 0 where padded, or ``[B, F]`` floats."""

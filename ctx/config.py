@@ -82,8 +82,13 @@ class RunConfig(BaseModel):
 
     def learning_rates(self) -> tuple[float, float]:
         """The rates of the layers and of the head."""
+        usual, usual_head = self.usual_rates()
+        return self.optim.lr or usual, self.optim.head_lr or usual_head
+
+    def usual_rates(self) -> tuple[float, float]:
+        """The rates where none are asked for: the backbone's, and the task's own for its head where it has one."""
         backbone: type[Backbone] = part("backbones", self.backbone.name)
-        return self.optim.lr or backbone.lr, self.optim.head_lr or backbone.head_lr
+        return backbone.lr, self.task().head_lr or backbone.head_lr
 
 
 def frozen_blocks(config: RunConfig) -> tuple[int, int]:
@@ -179,12 +184,12 @@ def canonical(config: RunConfig) -> RunConfig:
 
 def _effective(config: RunConfig) -> Optim:
     """The optimiser's settings, those without an effect at their default."""
-    backbone: type[Backbone] = part("backbones", config.backbone.name)
+    usual, usual_head = config.usual_rates()
     frozen, blocks = frozen_blocks(config)
     changes: dict[str, Any] = {}
-    if frozen >= blocks or config.optim.lr == backbone.lr:
+    if frozen >= blocks or config.optim.lr == usual:
         changes["lr"] = None
-    if config.optim.head_lr == backbone.head_lr:
+    if config.optim.head_lr == usual_head:
         changes["head_lr"] = None
     if not any(data.context(choice).labels for choice in config.contexts().values()):
         changes["class_balanced"] = False

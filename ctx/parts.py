@@ -82,6 +82,10 @@ class Context(Part):
         """All examples, in a fixed order; raises Unavailable where the data can't be had."""
         raise NotImplementedError
 
+    def present(self) -> bool:
+        """Whether what it reads besides its archives is on this machine."""
+        return True
+
     def digest(self) -> str:
         """Names the content without reading it where it can: by default the pinned hashes of its archives."""
         return "+".join(asset.sha256 for asset in self.assets)
@@ -124,6 +128,7 @@ class Task(Part):
     inputs: ClassVar[str] = "text"  # what one writes to try it: a text, or numbers
     tested: ClassVar[int | None] = None
     looks: ClassVar[int | None] = None
+    head_lr: ClassVar[float | None] = None  # in place of the backbone's, for heads that are more than linear
     floor_name: ClassVar[str] = "always one answer"
 
     def readout(self) -> nn.Module:

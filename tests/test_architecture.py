@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = {
     "ground": "errors home filelock plan knobs metrics i18n migrations.versions",
     "parts": "parts objectives",
-    "what parts use": "layers archives index assets encoder folders spans",
+    "what parts use": "layers archives index assets e5file encoder folders spans rouge beam pointer writer writing",
     "part files": " ".join(KINDS),
     "registry": "registry",
     "configuration": "data config sampling replay flags study verdict",
@@ -42,7 +42,7 @@ BLIND = {
     "pages": {"engine", "command line", "what parts use"},
 }
 TORCH = {"torch", "transformers", "tokenizers", "safetensors"}
-LIGHT = {"pydantic", "ctx.parts", "ctx.plan", "ctx.errors"}
+LIGHT = {"pydantic", "ctx.parts", "ctx.plan", "ctx.errors", "ctx.writing"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_PAGE = 300, 50, 100
 
 

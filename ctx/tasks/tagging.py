@@ -124,8 +124,9 @@ def _tags(answers: np.ndarray, references: np.ndarray) -> tuple[list[list[str]],
 
     from ctx.spans import tags_of
 
-    names = np.asarray(tags_of([str(n) for n in range((answers.shape[-1] - 1) // 2)]))
-    given = np.zeros(references.shape, np.int64)  # what was cut off is answered with O
+    types = [str(number) for number in range(answers.shape[-1] // 2)]
+    names = np.asarray(tags_of(types))
+    given: np.ndarray = np.zeros(references.shape, np.int64)  # what was cut off is answered with O
     shared = min(given.shape[1], answers.shape[1])
     given[:, :shared] = answers[:, :shared].argmax(-1)
     words = [row >= 0 for row in references]

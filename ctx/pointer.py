@@ -1,0 +1,57 @@
+"""Copying from the input: a share of every step's probability goes to the input's own pieces.
+
+A pointer-generator (See et al. 2017, eq. 8 and 9): what a vocabulary lacks, a name or a number, can still be written.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from ctx.batches import Batch
+
+PLAIN = 3  # ids below are a backbone's marks (start, end, padding) and are not copied
+
+
+class Pointer(nn.Module):
+    """Which piece of the input to copy, and whether to copy at all."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.gate = nn.Linear(2 * width, 1)
+
+    def forward(self, states: Tensor, memory: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The share of each input piece ``[B, L, T]``, and how much is written rather than copied ``[B, L]``."""
+        scores = self.query(states) @ self.key(memory).transpose(1, 2) / math.sqrt(states.shape[-1])
+        plain = batch.mask & (batch.inputs >= PLAIN)
+        shares = torch.softmax(scores.masked_fill(~plain[:, None, :], -1e4), dim=-1)
+        gate: Tensor = torch.sigmoid(self.gate(torch.cat([states, shares @ memory], dim=-1)))[..., 0]
+        return shares, gate
+
+
+def mixed(written: Tensor, copied: Tensor, gate: Tensor) -> Tensor:
+    """The log-probability of a piece that is written with log-probability ``written``, copied with ``copied``."""
+    return torch.log(gate * written.exp() + (1 - gate) * copied + 1e-9)
+
+
+class Widened:
+    """A vocabulary of piece ids ``[V]``, widened by the pieces of a batch's inputs that it lacks to ``[V + X]``."""
+
+    def __init__(self, pieces: Tensor, index: Tensor, lacks: Tensor, batch: Batch) -> None:
+        """``index``: the places ``[B, T]`` of the inputs in the vocabulary; ``lacks``: where they have none."""
+        lacking = lacks & (batch.inputs >= PLAIN)
+        more, inverse = torch.unique(batch.inputs[lacking], return_inverse=True)
+        index = index.clone()
+        index[lacking] = len(pieces) + inverse
+        self.place, self.ids = index, torch.cat([pieces, more])
+
+    def scores(self, scores: Tensor, shares: Tensor, gate: Tensor) -> Tensor:
+        """Log-probabilities ``[B, V + X]`` from those of the vocabulary ``[B, V]``, shares ``[B, T]``, gate ``[B]``."""
+        none = torch.zeros(len(scores), len(self.ids) - scores.shape[1])
+        copied = torch.zeros(len(scores), len(self.ids)).scatter_add(1, self.place, shares)
+        return mixed(torch.cat([scores, none - 1e4], dim=1), copied, gate[:, None])

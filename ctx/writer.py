@@ -1,0 +1,199 @@
+"""The head that writes a text: a small transformer decoder over what the backbone says of the input.
+
+Its vocabulary is the pieces that the contexts' training texts are written in, not the backbone's quarter of a million;
+its piece embeddings start from the backbone's own and are tied to the output (Press & Wolf 2017). It may also copy
+pieces from the input (pointer-generator: See et al. 2017, eq. 8 and 9).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ctx.beam import Search
+from ctx.pointer import Pointer, Widened, mixed
+
+if TYPE_CHECKING:
+    from ctx.batches import Batch
+    from ctx.parts import Space
+
+START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that no training text has
+INNER, HEADS, LONGEST = 2, 64, 256  # feed-forward width over the states'; width of an attention head; positions
+SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values may be kept from step to step."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = max(width // HEADS, 1), dropout
+        self.query, self.both, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+
+    def keys(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``[B, H, T, W / H]`` of states ``[B, T, W]``."""
+        key, value = self.both(states).chunk(2, dim=-1)
+        return self._split(key), self._split(value)
+
+    def forward(self, states: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool = False) -> Tensor:
+        """``[B, L, W]`` reading ``keys``; ``mask`` is true where one may look."""
+        dropout = self.dropout if self.training else 0.0
+        query = self._split(self.query(states))
+        found = F.scaled_dot_product_attention(query, *keys, attn_mask=mask, dropout_p=dropout, is_causal=causal)
+        out: Tensor = self.out(found.transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, states: Tensor) -> Tensor:
+        return states.reshape(*states.shape[:2], self.heads, -1).transpose(1, 2)
+
+
+class Layer(nn.Module):
+    """A decoder layer, norms first: what is written so far, the input, a feed-forward."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.own, self.input = Attention(width, dropout), Attention(width, dropout)
+        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
+        self.feed = nn.Sequential(
+            nn.Linear(width, INNER * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(INNER * width, width)
+        )
+        self.drop = nn.Dropout(dropout)
+
+    def memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """What this layer reads of the input's states."""
+        return self.input.keys(states)
+
+    def forward(
+        self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, past: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """``[B, L, W]`` after ``past``, the keys and values of earlier pieces; gives those of all."""
+        normed = self.norms[0](states)
+        keys = self.own.keys(normed)
+        if past is not None:
+            keys = (torch.cat([past[0], keys[0]], dim=2), torch.cat([past[1], keys[1]], dim=2))
+        states = states + self.drop(self.own(normed, keys, None, causal=past is None))
+        states = states + self.drop(self.input(self.norms[1](states), memory, mask))
+        return states + self.drop(self.feed(self.norms[2](states))), keys
+
+
+class Writer(nn.Module):
+    """Called as ``writer(hidden, batch)``: the loss of every target piece ``[B, L]``, nan where there is none.
+
+    ``write`` gives the ids of the best texts that it finds.
+    """
+
+    pieces: Tensor  # the ids of the vocabulary, in order
+    places: Tensor
+    pointer: Pointer | None
+
+    def __init__(self, space: Space, layers: int = 2, dropout: float = 0.2, copies: bool = False) -> None:
+        super().__init__()
+        pieces = np.unique(np.concatenate([pool[pool >= 0] for pool in space.pools]))
+        width = space.width
+        first = space.pools[0][0]
+        self.end = 2 + int(np.searchsorted(pieces, first[first >= 0][-1]))  # the place of the piece that ends a text
+        self.register_buffer("pieces", torch.from_numpy(np.concatenate([[-2, -1], pieces])), persistent=False)
+        self.words = nn.Embedding(len(pieces) + 2, width)
+        self._begin_from(space.backbone.vectors(pieces), width)
+        self.read = nn.LayerNorm(width)
+        self.layers = nn.ModuleList([Layer(width, dropout) for _ in range(layers)])
+        self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.bias = nn.Parameter(torch.zeros(len(pieces) + 2))
+        self.pointer = Pointer(width) if copies else None
+        self.register_buffer("places", positions(LONGEST, width), persistent=False)
+
+    def _begin_from(self, vectors: Tensor | None, width: int) -> None:
+        """The backbone's own embeddings, standardised; random ones of the same size where it has none."""
+        with torch.no_grad():
+            self.words.weight.normal_(0, width**-0.5)
+            if vectors is not None:
+                self.words.weight[2:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6) * width**-0.5
+
+    # -- learning
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of each target piece (natural log), smoothed while it learns (Szegedy et al. 2016)."""
+        targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())]
+        there = targets >= 0
+        wanted = self._index(targets)
+        before = F.pad(wanted, (1, 0), value=START)[:, :-1]
+        memory, mask = self._memory(hidden, batch)
+        states = self._embed(before, 0)
+        for layer, kept in zip(self.layers, memory, strict=True):
+            states, _ = layer(states, kept, mask)
+        scores = self._scores(self.norm(states))
+        likelihood = scores.gather(-1, wanted[..., None])[..., 0]
+        if self.pointer is not None:
+            shares, gate = self.pointer(states, self.read(hidden), batch)
+            same = batch.inputs[:, None, :] == targets[..., None]
+            likelihood = mixed(likelihood, (shares * same).sum(-1), gate)
+        loss = -likelihood
+        if self.training:
+            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores.mean(-1)
+        return loss.masked_fill(~there | (wanted == OTHER), math.nan)
+
+    # -- writing
+
+    def write(self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1) -> list[np.ndarray]:
+        """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
+        search = Search(len(batch), beams, self.end)
+        batch, hidden = batch.repeated(beams), hidden.repeat_interleave(beams, 0)
+        memory, mask = self._memory(hidden, batch)
+        index = self._index(batch.inputs)
+        wide = Widened(self.pieces, index, index == OTHER, batch) if self.pointer is not None else None
+        past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
+        last = torch.full((len(batch), 1), START)
+        for step in range(longest):
+            states = self._embed(last, step)
+            for number, layer in enumerate(self.layers):
+                states, past[number] = layer(states, memory[number], mask, past[number])
+            scores = self._scores(self.norm(states))[:, 0]
+            if wide is not None and self.pointer is not None:
+                shares, gate = self.pointer(states, self.read(hidden), batch)
+                scores = wide.scores(scores, shares[:, 0], gate[:, 0])
+            kept = search.take(scores)
+            past = [(one[0][kept], one[1][kept]) for one in past if one is not None] if beams > 1 else past
+            if search.over():
+                break
+            last = search.last.reshape(-1, 1)
+            last = torch.where(last < len(self.pieces), last, OTHER)
+        ids = self.pieces if wide is None else wide.ids
+        return [ids[row].numpy() for row in search.best()]
+
+    # -- what both use
+
+    def _index(self, ids: Tensor) -> Tensor:
+        """Places in the vocabulary of pieces' ids; OTHER for those that it lacks."""
+        place = torch.searchsorted(self.pieces, ids).clamp(max=len(self.pieces) - 1)
+        return torch.where(self.pieces[place] == ids, place, OTHER)
+
+    def _memory(self, hidden: Tensor, batch: Batch) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+        states = self.read(hidden)
+        memory = [layer.memory(states) for layer in self.layers]  # type: ignore[operator]
+        return memory, batch.mask[:, None, None, :]
+
+    def _embed(self, index: Tensor, start: int) -> Tensor:
+        width = self.words.embedding_dim
+        embedded = self.words(index) * math.sqrt(width) + self.places[start : start + index.shape[1]]
+        out: Tensor = self.drop(embedded)
+        return out
+
+    def _scores(self, states: Tensor) -> Tensor:
+        """Log-probabilities ``[…, V]``."""
+        scores = states @ self.words.weight.T + self.bias
+        blocked = scores.index_fill(-1, torch.tensor([START, OTHER]), -1e4)
+        return torch.log_softmax(blocked, dim=-1)
+
+
+def positions(length: int, width: int) -> Tensor:
+    """Sines and cosines ``[length, width]`` (Vaswani et al. 2017, 3.5)."""
+    place = torch.arange(length)[:, None]
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    found = torch.zeros(length, width)
+    found[:, 0::2], found[:, 1::2] = torch.sin(place * rate), torch.cos(place * rate)[:, : width // 2]
+    return found

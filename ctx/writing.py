@@ -1,0 +1,78 @@
+"""What translation and summarisation share: a head that writes, judged by the texts that it writes.
+
+As light as `ctx.parts`: the part files of both tasks import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from ctx import parts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from ctx.batches import Batch
+
+
+class Writing(parts.Task):
+    """A text for a text. ``longest``: pieces of a text that is learnt or written; ``copies``: also from the input."""
+
+    looks = 40
+    tested = 200
+    head_lr = 1e-3
+    longest: ClassVar[int] = 64
+    copies: ClassVar[bool] = False
+
+    def readout(self) -> nn.Module:
+        """Every token's state: ``[B, T, W]`` as it is."""
+        from torch import nn
+
+        from ctx.layers import TakeHidden
+
+        module: nn.Module = TakeHidden(nn.Identity())
+        return module
+
+    def head(self, space: parts.Space) -> nn.Module:
+        """A decoder of two layers over the pieces of the contexts' training texts."""
+        from ctx.writer import Writer
+
+        return Writer(space, copies=self.copies and space.backbone.vectors(space.pools[0][0][:1]) is not None)
+
+    def read(
+        self, backbone: parts.Backbone, examples: Sequence[parts.Example], context: parts.Context
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Pieces of the inputs, and of the texts to be written."""
+        inputs = backbone.encode([example.input for example in examples])
+        return inputs, backbone.target_ids([example.output for example in examples], self.longest)
+
+    def classes(self, labels: Sequence[str]) -> int:
+        """None: a text is no class."""
+        return 0
+
+    def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
+        """The mean cross-entropy of the batch's pieces ``[B, L]``, nan where there is none."""
+        return out.nanmean()
+
+    def answer(self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: parts.Backbone) -> np.ndarray:
+        """The texts ``[B]`` that it writes, greedily."""
+        import numpy as np
+
+        return np.asarray(backbone.decode(head.write(hidden, batch, self.longest)), dtype=str)  # type: ignore[operator]
+
+    def references(self, examples: Sequence[parts.Example], targets: np.ndarray) -> np.ndarray:
+        """The texts ``[N]`` that people wrote."""
+        import numpy as np
+
+        return np.asarray([example.output for example in examples])
+
+    def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
+        """The cross-entropy of pieces by their share in the texts to learn from (add-one smoothed)."""
+        import numpy as np
+
+        pieces, place = np.unique(np.concatenate([learn[learn >= 0], test[test >= 0]]), return_inverse=True)
+        own, other = place[: (learn >= 0).sum()], place[(learn >= 0).sum() :]
+        shares = (np.bincount(own, minlength=len(pieces)) + 1.0) / (len(own) + len(pieces))
+        return float(-np.log(shares)[other].mean())
