@@ -61,9 +61,9 @@ def context(choice: Chosen) -> Context:
 
 
 def available(choice: Chosen | Context) -> bool:
-    """Whether all its archives are on this machine (or it needs none); looks at no network."""
+    """Whether all that it reads is on this machine, its archives above all; looks at no network."""
     chosen = choice if isinstance(choice, Context) else context(choice)
-    return all(assets.available(asset) for asset in chosen.assets)
+    return all(assets.available(asset) for asset in chosen.assets) and chosen.present()
 
 
 def digest(choice: Chosen) -> str:

@@ -174,3 +174,11 @@ def print_of() -> str:
     ids = [[e.id for e in split] for split in vars(data.divide(EVEN)).values()]
     drawn = [[e.id for e in part] for part in data.labelled(EVEN, 100, 7)]
     return hashlib.sha256(json.dumps([ids, drawn]).encode()).hexdigest()
+
+
+def test_a_context_that_reads_what_is_not_there_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = SimpleNamespace(id="sentiment/sample-cafes-en", knobs={})
+    assert data.available(choice)
+    monkeypatch.setattr(type(data.context(choice)), "present", lambda self: False)
+    assert not data.available(choice)
+    assert data.sizes(SimpleNamespace(id=choice.id, knobs={})) == {}
