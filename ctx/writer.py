@@ -103,22 +103,25 @@ class Writer(nn.Module):
         self.read = nn.LayerNorm(width)
         self.layers = nn.ModuleList([Layer(width, dropout) for _ in range(layers)])
         self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(dropout)
-        self.bias = nn.Parameter(torch.zeros(len(pieces) + 2))
+        self.out, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(len(pieces) + 2))
         self.pointer = Pointer(width) if copies else None
         self.register_buffer("places", positions(LONGEST, width), persistent=False)
 
     def _begin_from(self, vectors: Tensor | None, width: int) -> None:
-        """The backbone's own embeddings, standardised; random ones of the same size where it has none."""
+        """The backbone's own embeddings, standardised; random ones of the same size where it has none.
+
+        Their spread is 1, so that a rate that suits the layers moves them little; the output scales them down.
+        """
         with torch.no_grad():
-            self.words.weight.normal_(0, width**-0.5)
+            self.words.weight.normal_()
             if vectors is not None:
-                self.words.weight[2:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6) * width**-0.5
+                self.words.weight[2:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
 
     # -- learning
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), smoothed while it learns (Szegedy et al. 2016)."""
-        targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())]
+        targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())].contiguous()
         there = targets >= 0
         wanted = self._index(targets)
         before = F.pad(wanted, (1, 0), value=START)[:, :-1]
@@ -178,14 +181,12 @@ class Writer(nn.Module):
         return memory, batch.mask[:, None, None, :]
 
     def _embed(self, index: Tensor, start: int) -> Tensor:
-        width = self.words.embedding_dim
-        embedded = self.words(index) * math.sqrt(width) + self.places[start : start + index.shape[1]]
-        out: Tensor = self.drop(embedded)
+        out: Tensor = self.drop(self.words(index) + self.places[start : start + index.shape[1]])
         return out
 
     def _scores(self, states: Tensor) -> Tensor:
         """Log-probabilities ``[…, V]``."""
-        scores = states @ self.words.weight.T + self.bias
+        scores = self.out(states) @ self.words.weight.T / math.sqrt(states.shape[-1]) + self.bias
         blocked = scores.index_fill(-1, torch.tensor([START, OTHER]), -1e4)
         return torch.log_softmax(blocked, dim=-1)
 
