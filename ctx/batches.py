@@ -98,6 +98,10 @@ class ContextRows:
     test: np.ndarray
     sizes: np.ndarray
 
+    def examples(self, rows: np.ndarray) -> list[Example]:
+        """The examples of these rows."""
+        return [self.encoded.examples[row] for row in rows]
+
     def sampler(self, config: RunConfig, key: str) -> Sampler:
         """Batches of the learning rows."""
         return Sampler(self.learn, self.sizes, config.optim.batch, config.seed, key)

@@ -99,6 +99,23 @@ class Evaluator:
         few = some(rows, looks) if found and looks else rows
         return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
 
+    def test(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The results on every context's test split, and its answers by "test/<context>".
+
+        Beside answers that are no label's logits stand "said/…", as one reads them, and "score/…", how good each is:
+        for pages, which have no tokenizer.
+        """
+        task, contexts = self.setup.task, self.setup.rows
+        found = {f"test/{key}": self.answers(key, one.test) for key, one in contexts.items()}
+        final = results(task, contexts, found, self.setup.trained_on())
+        for key, one in contexts.items():
+            final["metrics"][key] |= self.loss(key, one.test)
+            given, references = found[f"test/{key}"], one.encoded.references[one.test]
+            said = task.said(given, references, one.examples(one.test), one.context.labels)
+            if said is not None:
+                found |= {f"said/{key}": said, f"score/{key}": task.scores(given, references).astype(np.float32)}
+        return final, found
+
 
 def results(
     task: Task, rows: Mapping[str, ContextRows], answers: Mapping[str, np.ndarray], used: Collection[str]
@@ -108,7 +125,7 @@ def results(
     for key, context in rows.items():
         encoded, labels = context.encoded, context.context.labels
         given, references = answers[f"test/{key}"], encoded.references[context.test]
-        learn, test = ([encoded.examples[row] for row in some] for some in (context.learn, context.test))
+        learn, test = context.examples(context.learn), context.examples(context.test)
         final["metrics"][key] = task.evaluate(given, references)
         final["floor"][key] = task.floor(learn, test, labels)
         final["labels_used"][key] = len(context.learn) + len(context.select) if key in used else 0

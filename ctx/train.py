@@ -247,10 +247,7 @@ class Trainer:
 
     def _end(self) -> Event:
         rows = self.setup.rows
-        outputs = {f"test/{key}": self.evaluator.answers(key, context.test) for key, context in rows.items()}
-        final = evaluation.results(self.setup.task, rows, outputs, self.setup.trained_on())
-        for key, context in rows.items():
-            final["metrics"][key] |= self.evaluator.loss(key, context.test)
+        final, outputs = self.evaluator.test()
         final |= {
             "updates": {key: self.at.batches.get(key, 0) for key in rows},
             "seen": {key: self.at.seen.get(key, 0) for key in rows},

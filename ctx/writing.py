@@ -68,6 +68,16 @@ class Writing(parts.Task):
 
         return np.asarray([example.output for example in examples])
 
+    def typed(self, text: str, context: parts.Context) -> parts.Example:
+        """A text to be translated or summarised."""
+        return parts.Example("", text, "", "")
+
+    def said(
+        self, answers: np.ndarray, references: np.ndarray, examples: Sequence[parts.Example], labels: Sequence[str]
+    ) -> np.ndarray | None:
+        """The texts themselves."""
+        return answers
+
     def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
         """The cross-entropy of pieces by their share in the texts to learn from (add-one smoothed)."""
         import numpy as np

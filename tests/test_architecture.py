@@ -20,8 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
     "ground": "errors home filelock plan knobs metrics i18n migrations.versions",
-    "parts": "parts objectives",
+    "parts": "parts context task objectives",
     "what parts use": "layers archives index assets e5file encoder folders spans rouge beam pointer writer writing",
+    "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
     "configuration": "data config sampling replay flags study verdict",

@@ -72,6 +72,11 @@ class Classification(parts.Task):
 
         return {"confusion": confusion(answers.argmax(1), references, answers.shape[1]).tolist()}
 
+    def scores(self, answers: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """1 where the label is right."""
+        right: np.ndarray = answers.argmax(1) == references
+        return right.astype(float)
+
     def floor(
         self, learn: Sequence[parts.Example], test: Sequence[parts.Example], labels: Sequence[str]
     ) -> dict[str, float]:

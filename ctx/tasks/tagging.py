@@ -103,6 +103,32 @@ class Tagging(parts.Task):
         types = {str(n): labels[n] for n in range(len(labels))}
         return {"spans": {types[key]: vars(one) | one.scores() for key, one in sorted(found.items()) if key}}
 
+    def typed(self, text: str, context: parts.Context) -> parts.Example:
+        """Words, or single characters where a language has no spaces."""
+        words = tuple("".join(text.split())) if context.language in UNSPACED else tuple(text.split())
+        return parts.Example("", words, ("O",) * len(words), "")
+
+    def said(
+        self, answers: np.ndarray, references: np.ndarray, examples: Sequence[parts.Example], labels: Sequence[str]
+    ) -> np.ndarray | None:
+        """The names found in each sentence, with their types: ``PER Ada Lovelace · LOC Rome``."""
+        import numpy as np
+
+        from ctx.spans import spoken
+
+        named = [[_named(tag, labels) for tag in tags] for tags in _tags(answers, references)[1]]
+        return np.asarray([spoken(tags, example.input) for tags, example in zip(named, examples, strict=True)])
+
+    def scores(self, answers: np.ndarray, references: np.ndarray) -> np.ndarray:
+        """Each sentence's span F1; 1 where there is no name and none was found."""
+        import numpy as np
+
+        from ctx.spans import count
+
+        truth, given = _tags(answers, references)
+        counts = [count([a], [b])[""] for a, b in zip(truth, given, strict=True)]
+        return np.asarray([one.scores()["f1"] if one.true or one.answered else 1.0 for one in counts])
+
     def floor(
         self, learn: Sequence[parts.Example], test: Sequence[parts.Example], labels: Sequence[str]
     ) -> dict[str, float]:
@@ -132,6 +158,11 @@ def _tags(answers: np.ndarray, references: np.ndarray) -> tuple[list[list[str]],
     words = [row >= 0 for row in references]
     pairs = list(zip(references, given, words, strict=True))
     return [names[true[at]].tolist() for true, _, at in pairs], [names[said[at]].tolist() for _, said, at in pairs]
+
+
+def _named(tag: str, labels: Sequence[str]) -> str:
+    mark, _, kind = tag.partition("-")
+    return f"{mark}-{labels[int(kind)]}" if kind else tag
 
 
 def _cross_entropy(answers: np.ndarray, references: np.ndarray) -> float:
