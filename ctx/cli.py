@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctx.commands import catalogue, control, doctor, runs, serve, study, training
+from ctx.commands import catalogue, control, doctor, imports, runs, serve, study, training
 from ctx.commands.options import parsed, takes_config
 from ctx.commands.output import written
 from ctx.errors import BadInput, CtxError
@@ -32,6 +32,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "contexts": catalogue.contexts,
     "parts": catalogue.parts,
     "fetch": catalogue.fetch,
+    "import": imports.import_data,
+    "forget": imports.forget,
     "run": takes_config(training.run),
     "study": takes_config(study.study),
     "list": runs.list_runs,

@@ -24,9 +24,24 @@ KINDS = {
 }
 
 
-@cache
 def registry(kind: str) -> dict[str, type[Any]]:
-    """Every part of a kind by name. A file may list a family of parts in ``PARTS``."""
+    """Every part of a kind by name; contexts with those that were imported, as they are at this moment."""
+    found = scanned(kind)
+    if kind == "contexts":
+        from ctx.imports.context import contexts
+
+        return found | contexts()
+    return found
+
+
+def contexts(owner: str) -> dict[str, type[Any]]:
+    """The contexts that a person may see: everybody's, and what they have imported themselves."""
+    return {name: cls for name, cls in registry("contexts").items() if cls.owner in ("", owner)}
+
+
+@cache
+def scanned(kind: str) -> dict[str, type[Any]]:
+    """Every part of a kind that a file in its folder declares. A file may list a family of parts in ``PARTS``."""
     package = importlib.import_module(f"ctx.{kind}")
     found: dict[str, type[Any]] = {}
     for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
@@ -41,11 +56,15 @@ def registry(kind: str) -> dict[str, type[Any]]:
 
 
 def part(kind: str, name: str) -> type[Any]:
-    """The class of a part; raises UnknownName, which lists what exists."""
-    try:
-        return registry(kind)[name]
-    except KeyError:
-        raise UnknownName(KINDS[kind], name, list(registry(kind))) from None
+    """The class of a part, also of a context whose data was deleted; raises UnknownName, which lists what exists."""
+    found = scanned(kind).get(name)
+    if found is None and kind == "contexts":
+        from ctx.imports.context import described
+
+        found = described(name)
+    if found is None:
+        raise UnknownName(KINDS[kind], name, list(contexts("local") if kind == "contexts" else scanned(kind)))
+    return found
 
 
 def make(kind: str, choice: Choice) -> Any:
@@ -72,7 +91,7 @@ def fetchable(name: str) -> Any:
     for kind in kinds:
         if name in registry(kind):
             return registry(kind)[name]
-    known = [known for kind in kinds for known in registry(kind)]
+    known = [*contexts("local"), *scanned("backbones")]
     raise UnknownName(" or ".join(KINDS[kind] for kind in kinds), name, known)
 
 

@@ -23,12 +23,12 @@ OPTIM = Optim(epochs=3, min_updates=5, batch=16)
 
 @pytest.fixture(autouse=True)
 def _stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    registry.registry.cache_clear()
+    registry.scanned.cache_clear()
     for folder in STUBS.iterdir():
         package = importlib.import_module(f"ctx.{folder.name}")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     yield
-    registry.registry.cache_clear()
+    registry.scanned.cache_clear()
 
 
 def run(**changes: object) -> RunConfig:

@@ -10,6 +10,7 @@ from ctx import data
 from ctx.commands.output import Json, byte_progress, emit, table
 from ctx.config import ContextChoice
 from ctx.parts import Asset, Context, Part
+from ctx.registry import contexts as visible
 from ctx.registry import fetchable, registry
 
 DEFAULT = ("sentiment/tweets", "sentiment/editorials", "minilm")
@@ -18,7 +19,7 @@ LISTED = ("schedules", "tunings", "backbones", "balancers", "penalties", "augmen
 
 def contexts(json: Json = False) -> None:
     """List the contexts: what they are, whether they are on this machine, how many examples each split has."""
-    found = [_context(cls()) for cls in registry("contexts").values()]
+    found = [_context(cls()) for cls in visible("local").values()]
     rows = [
         (c["id"], c["title"], c["language"], c["domain"], c["licence"], _examples(c["sizes"]))
         for c in sorted(found, key=lambda c: (c["application"] != "sentiment", c["sample"]))
@@ -32,6 +33,7 @@ def _context(context: Context) -> dict[str, Any]:
         "id": context.name,
         **{name: getattr(context, name) for name in facts},
         "labels": list(context.labels),
+        "owner": context.owner or None,
         "available": data.available(context),
         "sizes": data.sizes(ContextChoice(id=context.name)) or None,
         "megabytes": sum(asset.megabytes for asset in context.assets),

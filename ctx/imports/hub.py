@@ -1,0 +1,77 @@
+"""A data set of the Hugging Face hub, ``hf:owner/name``, through the optional package `datasets`: its training split.
+
+No code of the data set's is run: versions of `datasets` that could are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from ctx.errors import BadInput, Unavailable
+from ctx.imports.tables import Row, Table, cell, flat
+
+PREFIX = "hf:"
+NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def table(given: str) -> Table:
+    """The columns and rows of the training split. Raises BadInput, Unavailable."""
+    name = given.removeprefix(PREFIX)
+    if not NAME.fullmatch(name) or ".." in name:
+        raise BadInput(f"“{given}” names no data set of the hub: it looks like {PREFIX}owner/name.")
+    data = _loaded(name)
+    columns = tuple(flat(next(iter(_records(name, data)), {})))
+    if not columns:
+        raise BadInput(f"The data set {name} has no rows: choose another one.")
+
+    def read() -> Iterator[Row]:
+        for number, record in enumerate(_records(name, data), 1):
+            found = flat(_named(record, data.features or {}))
+            yield Row(number, [cell(found.get(column)) for column in columns])
+
+    return Table(name, "Hugging Face data set", columns, read, ("Its split “train”.",))
+
+
+def _loaded(name: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise BadInput(
+            f"{PREFIX}{name} needs one more package: `pip install datasets`; or download the data and import the file."
+        ) from None
+    if int(datasets.__version__.split(".")[0]) < 4:
+        raise BadInput(f"datasets {datasets.__version__} may run a data set's own code: `pip install -U datasets`.")
+    if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):
+        raise Unavailable(f"CTX_OFFLINE forbids fetching {name}: unset CTX_OFFLINE, or import a file.")
+    try:
+        return datasets.load_dataset(name, split="train", streaming=True)
+    except Exception as error:  # the hub's and the network's many ways to fail
+        raise _failed(name, error) from None
+
+
+def _records(name: str, data: Any) -> Iterator[dict[str, Any]]:
+    try:
+        yield from data
+    except Exception as error:  # as above
+        raise _failed(name, error) from None
+
+
+def _named(record: dict[str, Any], features: dict[str, Any]) -> dict[str, Any]:
+    """Classes by their names, where the data set has numbers for them."""
+    found = dict(record)
+    for column, feature in features.items():
+        names = getattr(getattr(feature, "feature", feature), "names", None)
+        value = found.get(column)
+        if names and isinstance(value, int) and 0 <= value < len(names):
+            found[column] = names[value]
+        elif names and isinstance(value, list):
+            found[column] = [names[one] if 0 <= one < len(names) else "" for one in value]
+    return found
+
+
+def _failed(name: str, error: Exception) -> Unavailable:
+    said = " ".join(str(error).split())[:120]
+    return Unavailable(f"The data set {name} could not be read from the hub ({type(error).__name__}: {said}).")
