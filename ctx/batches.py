@@ -131,16 +131,20 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
     if name not in _memo:
         splits = data.splits(choice)
         examples = [*splits.train, *splits.validation, *splits.test]
-        inputs, ragged = task.read(backbone, examples, context)
-        targets = _stack(ragged)
-        references = task.references(examples, targets)
-        lengths = np.asarray([len(row) for row in inputs], np.int64)
-        tokens = inputs[0].dtype == np.int64
-        _memo[name] = Encoded(":".join(name), examples, inputs, targets, references, lengths, tokens)
+        _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task)
         while len(_memo) > 8:
             _memo.popitem(last=False)
     _memo.move_to_end(name)
     return _memo[name]
+
+
+def encoded_rows(name: str, examples: Sequence[Example], context: Context, backbone: Backbone, task: Task) -> Encoded:
+    """Examples of a context as arrays."""
+    inputs, ragged = task.read(backbone, examples, context)
+    targets = _stack(ragged)
+    lengths = np.asarray([len(row) for row in inputs], np.int64)
+    references = task.references(examples, targets)
+    return Encoded(name, examples, inputs, targets, references, lengths, inputs[0].dtype == np.int64)
 
 
 def _stack(targets: list[np.ndarray]) -> np.ndarray:

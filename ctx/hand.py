@@ -115,8 +115,8 @@ def _encode(store: Store, job: Job, threads: int) -> None:
     warm(RunConfig.model_validate(job.payload), progress)
 
 
-def _predict(store: Store, job: Job) -> dict[str, dict[str, float]]:
-    """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: {label: probability}}."""
+def _predict(store: Store, job: Job) -> dict[str, dict[str, float] | str]:
+    """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: {label: probability} or text}."""
     from ctx.predict import of_run
 
     return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,38 +15,42 @@ if TYPE_CHECKING:
     from ctx.state import State
 
 
-def shares(config: RunConfig, weights: State, texts: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
-    """The target's labels, and the probability ``[N, C]`` of each for every text. ``weights``: a run's final ones."""
+def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | str:
+    """The target head's answer to a text: each label's probability, or a text. ``weights``: a run's final ones."""
     import torch
+    from scipy.special import softmax
 
-    from ctx.batches import Encoded
+    from ctx.batches import encoded_rows
     from ctx.model import space_of
     from ctx.setup import Setup
     from ctx.train import Trainer
 
     trainer = Trainer(Setup(config))
     trainer.restore(weights)
-    labels = trainer.setup.rows["target"].context.labels
-    inputs = trainer.setup.backbone.encode(texts)
-    lengths, nothing = np.asarray([len(row) for row in inputs]), np.zeros(len(inputs), np.int64)
-    encoded = Encoded("texts of a visitor", (), inputs, nothing, nothing, lengths, True)
-    batch = encoded.batch(np.arange(len(inputs)))
-    model = trainer.model.eval()
+    setup = trainer.setup
+    context = setup.rows["target"].context
+    example = setup.task.typed(text, context)
+    encoded = encoded_rows("a visitor's text", [example], context, setup.backbone, setup.task)
+    batch = encoded.batch(np.arange(1))
+    head = trainer.model.eval().heads[space_of(context.labels)]
     with torch.inference_mode():
-        logits = model.heads[space_of(labels)](model.run(batch), batch)
-        found: np.ndarray = torch.softmax(logits.double(), dim=1).numpy()
-    return labels, found
+        found = setup.task.answer(head, trainer.model.run(batch), batch, setup.backbone)
+    said = setup.task.said(found, encoded.references, [example], context.labels)
+    if said is not None:
+        return str(said[0])
+    return dict(zip(context.labels, softmax(found[0].astype(float)).tolist(), strict=True))
 
 
-def of_run(run: Run, text: str) -> dict[str, float]:
-    """The probability of each label that a finished run gives a text; raises BadInput or Unavailable."""
+def of_run(run: Run, text: str) -> dict[str, float] | str:
+    """What a finished run answers to a text, as `answers` gives it; raises BadInput or Unavailable."""
     config = run.config
     if run.state != "done":
         raise BadInput(f"Run {run.id} is {run.state}: only a finished run can judge a sentence.")
-    if config.target is None or config.task().inputs != "text":
+    if config.target is None or config.task().inputs == "numbers":
         raise BadInput(f"Run {run.id} has no target whose sentences it could judge: name a run of another application.")
+    if not text.strip():
+        raise BadInput("There is nothing to judge: give a text.")
     weights = checkpoint.final_weights(run.id)
     if weights is None:
         raise Unavailable(f"The weights of run {run.id} are gone, to make room: train it again with --again.")
-    labels, found = shares(config, weights, [text])
-    return dict(zip(labels, found[0].tolist(), strict=True))
+    return answers(config, weights, text)

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A result's name, whether more is better, and its unit for axes."""
+    """A result's name, whether more is better, its unit for axes, and what a perfect answer gets."""
 
     name: str
     higher_is_better: bool
     label: str
+    perfect: float = 1.0
 
 
 @dataclass(frozen=True)

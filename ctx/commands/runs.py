@@ -137,8 +137,11 @@ def predict(
     from ctx.store import open_store
 
     found = open_store().run(run)
-    shares = of_run(found, text)
-    emit({"run": found.id, "text": text, "labels": shares}, [f"{n} {p:.0%}" for n, p in shares.items()], json)
+    said = of_run(found, text)
+    if isinstance(said, str):
+        emit({"run": found.id, "text": text, "answer": said}, [said], json)
+    else:
+        emit({"run": found.id, "text": text, "labels": said}, [f"{n} {p:.0%}" for n, p in said.items()], json)
 
 
 def compare(runs: Ids, json: Json = False) -> None:

@@ -18,8 +18,8 @@ class Translation(writing.Writing):
     title = "Translation"
     applications = ("translation",)
     metrics = (
-        parts.Metric("chrf", True, "chrF"),
-        parts.Metric("bleu", True, "BLEU"),
+        parts.Metric("chrf", True, "chrF", 100),
+        parts.Metric("bleu", True, "BLEU", 100),
         parts.Metric("loss", False, "cross-entropy"),
     )
     floor_name = "left in English"

@@ -45,7 +45,9 @@ def show(runs: list[str]) -> None:
         )
 
 
-def _said(shares: dict[str, float]) -> str:
+def _said(shares: dict[str, float] | str) -> str:
+    if isinstance(shares, str):
+        return escape(shares)
     label = max(shares, key=lambda name: shares[name])
     return escape(f"{label} {shares[label]:.0%}")
 
