@@ -6,10 +6,6 @@ the frame is the example's group: a model tested on other frames has to generali
 
 from __future__ import annotations
 
-import csv
-import hashlib
-from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar
 
 from ctx.parts import Context, Example
@@ -27,52 +23,21 @@ class SampleContext(Context):
     sample = True
     file: ClassVar[str]
 
-    def path(self) -> Path:
-        """Where the file lies."""
-        from ctx.home import project
-
-        return project() / "sample_data" / self.file
-
     def examples(self) -> list[Example]:
         """All sentences in the file's order; raises Unavailable where the file is missing or damaged."""
-        from ctx.errors import Unavailable
+        from ctx.sample_files import damaged, rows
 
-        try:
-            lines = self._content().decode("utf-8").splitlines()
-            header, *rows = csv.reader(lines, strict=True)
-        except (ValueError, csv.Error):
-            raise Unavailable(self._damaged("it is not a CSV file in UTF-8")) from None
-        if header != COLUMNS:
-            raise Unavailable(self._damaged(f"its columns should be {', '.join(COLUMNS)}"))
-        for number, row in enumerate(rows, 2):
-            if len(row) != len(COLUMNS) or not all(row) or row[2] not in self.labels:
-                raise Unavailable(self._damaged(f"line {number} is not an id, a text, a label and a frame"))
-        return [Example(id, text, label, frame) for id, text, label, frame in rows]
+        found = rows(self.file, COLUMNS)
+        for number, (_, _, label, _) in enumerate(found, 2):
+            if label not in self.labels:
+                raise damaged(self.file, f"line {number} has the label “{label}”, not {' or '.join(self.labels)}")
+        return [Example(id, text, label, frame) for id, text, label, frame in found]
 
     def digest(self) -> str:
         """SHA-256 of the file; raises Unavailable where it is missing."""
-        return hashlib.sha256(self._content()).hexdigest()
+        from ctx.sample_files import digest
 
-    def _content(self) -> bytes:
-        from ctx.errors import Unavailable
-
-        try:
-            place = self.path()
-            stat = place.stat()
-            return _read(place, stat.st_mtime_ns, stat.st_size)
-        except OSError:
-            raise Unavailable(
-                f"The sample file {self.path()} can't be read: restore it from the project, or install ctx again."
-            ) from None
-
-    def _damaged(self, why: str) -> str:
-        return f"The sample file {self.path()} is damaged ({why}): restore it from the project, or install ctx again."
-
-
-@lru_cache(maxsize=8)
-def _read(place: Path, changed: int, size: int) -> bytes:
-    """The file, read again when it was changed."""
-    return place.read_bytes()
+        return digest(self.file)
 
 
 class CafesEnglish(SampleContext):
