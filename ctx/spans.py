@@ -6,9 +6,12 @@ are. An I- tag that continues nothing begins a span, as the task's own scorer ta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+WIDE = "[\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]"
+UNSPACED = re.compile(rf"(?<={WIDE}) | (?={WIDE})")
 Span = tuple[str, int, int]  # type, first word, the one after the last
 
 
@@ -32,9 +35,13 @@ def spans(tags: Sequence[str]) -> list[Span]:
 
 
 def spoken(tags: Sequence[str], words: Sequence[str]) -> str:
-    """The names in a sentence with their types; single characters are written together."""
-    joint = "" if all(len(word) == 1 for word in words) else " "
-    return " · ".join(f"{name} {joint.join(words[start:end])}" for name, start, end in spans(tags)) or "–"
+    """The names in a sentence with their types."""
+    return " · ".join(f"{name} {joined(words[start:end])}" for name, start, end in spans(tags)) or "–"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Words as a text; Chinese and Japanese ones are written together."""
+    return UNSPACED.sub("", " ".join(words))
 
 
 @dataclass

@@ -14,9 +14,9 @@ ALL_FROZEN_DRAWS, DRAWS = 10, 3
 
 
 def default_draws(config: RunConfig) -> int:
-    """Ten draws where all layers are frozen and a run takes a second, three otherwise."""
+    """Ten draws where all layers are frozen and only a linear head learns, which takes a second; three otherwise."""
     frozen, blocks = frozen_blocks(config)
-    return ALL_FROZEN_DRAWS if frozen == blocks else DRAWS
+    return ALL_FROZEN_DRAWS if frozen == blocks and config.task().looks is None else DRAWS
 
 
 def arms(config: RunConfig) -> dict[str, RunConfig]:

@@ -108,6 +108,10 @@ class Task(Part):
         """What a visitor wrote, as an example of a context."""
         return Example("", text, context.labels[0] if context.labels else "", "")
 
+    def written(self, example: Example) -> tuple[str, str]:
+        """An example's input and output as one reads them. No torch."""
+        return str(example.input), str(example.output)
+
     def said(
         self, answers: np.ndarray, references: np.ndarray, examples: Sequence[Example], labels: Sequence[str]
     ) -> np.ndarray | None:

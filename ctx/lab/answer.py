@@ -100,12 +100,14 @@ class Answer:
     def frame(self, floor: Mapping[int, float]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         """Dots to draw: columns row, draw, value; and the rows with their colours from the top."""
         colours = {"target-only": charts.TARGET, "source-only": charts.SOURCE, "chosen": charts.BOTH}
-        named = [(t("always one answer"), charts.REFERENCE, {0: sum(floor.values()) / len(floor)} if floor else {})]
+        named = [
+            (t(self.config.task().floor_name), charts.REFERENCE, {0: sum(floor.values()) / len(floor)} if floor else {})
+        ]
         named += [(self.label(arm), colours[arm], self.results(arm)) for arm in self.arms]
         values = [(label, draw, value) for label, _, found in named for draw, value in sorted(found.items())]
         return pd.DataFrame(values, columns=["row", "draw", "value"]), [(label, colour) for label, colour, _ in named]
 
 
-def has_labels(config: RunConfig) -> bool:
-    """Whether the target's answers are labels (and not numbers)."""
-    return bool(config.target and part("contexts", config.target.id).labels)
+def has_classes(config: RunConfig) -> bool:
+    """Whether an answer is one label, right or wrong."""
+    return bool(config.target and part("contexts", config.target.id).labels) and config.task().inputs == "text"

@@ -7,49 +7,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ctx import assets, data
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.config import ContextChoice, RunConfig
 from ctx.errors import CtxError
-from ctx.parts import Asset, Choice, Context, Example
+from ctx.lab.applications import applications
+from ctx.parts import Asset, Context
 from ctx.records import Job
-from ctx.registry import fetchable, part
+from ctx.registry import fetchable, part, task_of
 from ctx.store import Store
 
-LABELS = 20
-APPLICATIONS = ("sentiment", "lesson")
 SHORTEST, LONGEST = 45, 120  # characters of an example that is shown
-_REAL = RunConfig(
-    sources=(SourceChoice(id="sentiment/tweets"),),
-    target=ContextChoice(id="sentiment/editorials", size=LABELS),
-    backbone=Choice(name="minilm"),
-    schedule=Choice(name="joint"),
-    tuning=Choice(name="head"),
-)
-_SAMPLE = _REAL.model_copy(
-    update={
-        "sources": (SourceChoice(id="sentiment/sample-gadgets-en"),),
-        "target": ContextChoice(id="sentiment/sample-cafes-en", size=LABELS),
-        "backbone": Choice(name="tiny"),
-        "tuning": Choice(name="full"),
-    }
-)
-_LESSON = RunConfig(
-    sources=(SourceChoice(id="lesson/relative"),),
-    target=ContextChoice(id="lesson/base", size=LABELS),
-    backbone=Choice(name="mlp"),
-    schedule=Choice(name="sequential"),
-    tuning=Choice(name="full"),
-    optim=Optim(),
-)
 
 
 def default(application: str) -> RunConfig:
     """What the Lab opens with; links are read against it."""
-    return _LESSON if application == "lesson" else _REAL
+    return applications()[application].start
 
 
-def sample() -> RunConfig:
-    """What stands in where the default can't be fetched."""
-    return _SAMPLE
+def sample(application: str = "sentiment") -> RunConfig | None:
+    """What stands in where the default can't be fetched; None where it never needs to be."""
+    return applications()[application].sample
 
 
 def needed(config: RunConfig) -> list[str]:
@@ -121,7 +97,7 @@ def prepare(store: Store) -> bool:
 
 @dataclass(frozen=True)
 class Shown:
-    """A real example to show: its text and its label."""
+    """A real example to show: what is read, and what people answered ("" for numbers)."""
 
     text: str
     label: str
@@ -137,15 +113,9 @@ def example(choice: ContextChoice, number: int = 0) -> Shown | None:
         return None
     if not train:
         return None
-    texts = [one for one in train if isinstance(one.input, str) and SHORTEST <= len(one.input) <= LONGEST]
-    found = (texts or train)[(7 + 31 * number) % len(texts or train)]
-    return Shown(_readable(found), found.output if isinstance(found.output, str) else "")
-
-
-def _readable(found: Example) -> str:
-    if isinstance(found.input, str):
-        return found.input
-    return " ".join(f"{value:+.1f}" for value in found.input) + " → " + " ".join(f"{v:+.1f}" for v in found.output)
+    task = task_of(part("contexts", choice.id).application)
+    ordinary = [one for one in train if SHORTEST <= len(task.written(one)[0]) <= LONGEST] or train
+    return Shown(*task.written(ordinary[(7 + 31 * number) % len(ordinary)]))
 
 
 def floor(config: RunConfig, draws: int) -> dict[int, float]:

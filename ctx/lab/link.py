@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ from ctx.config import RunConfig, check
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab import data
+from ctx.lab.applications import applications
 from ctx.lab.settings import LISTS, PARTS, Setting, change, setting, settings
 from ctx.records import Study
 from ctx.store import Store
 from ctx.study import default_draws
 
 FIRST = ("source", "target", *PARTS)  # settings that decide which others there are
+FIRST_APPLICATION = "sentiment"
 OWN = ("app", "study", "draws")  # what an address holds beside settings
 MOST_DRAWS, LONGEST = 50, 12  # draws of a study; characters of a number
 
@@ -38,8 +40,8 @@ class View:
         return self.study is not None and (self.config != self.base or self.draws != asked_draws(self.study))
 
 
-def view(address: Mapping[str, str], store: Store, fallback: bool = False) -> View:
-    """Read an address. ``fallback``: open with the sample contexts where the address says nothing else."""
+def view(address: Mapping[str, str], store: Store, fallback: Callable[[str], bool] = lambda _: False) -> View:
+    """Read an address. ``fallback``: whether an application opens with its sample contexts."""
     notes: list[str] = []
     study = None
     if "study" in address:
@@ -52,8 +54,9 @@ def view(address: Mapping[str, str], store: Store, fallback: bool = False) -> Vi
     application = _application(address, study, notes)
     base = asked(study) if study else data.default(application)
     names = [name for name in address if name not in OWN]
-    if fallback and study is None and not names and application == "sentiment":
-        config = data.sample()
+    stand_in = data.sample(application)
+    if fallback(application) and study is None and not names and stand_in is not None:
+        config = stand_in
     else:
         config = _settled(base, {name: address[name] for name in names}, notes)
     draws = asked_draws(study) if study else default_draws(config)
@@ -64,7 +67,7 @@ def view(address: Mapping[str, str], store: Store, fallback: bool = False) -> Vi
 
 def address(view: View, config: RunConfig, draws: int | None = None) -> dict[str, str]:
     """The address of a view with these settings; ``draws`` None is what suits them."""
-    found = {} if view.application == "sentiment" or view.study else {"app": view.application}
+    found = {} if view.application == FIRST_APPLICATION or view.study else {"app": view.application}
     if view.study:
         found["study"] = view.study.id
     usual = asked_draws(view.study) if view.study else default_draws(config)
@@ -153,14 +156,14 @@ def _application(address: Mapping[str, str], study: Study | None, notes: list[st
     if study is not None:
         return str(asked(study).task().applications[0])
     wanted = address.get("app") or next(
-        (address[key].partition("/")[0] for key in ("target", "source") if key in address), data.APPLICATIONS[0]
+        (address[key].partition("/")[0] for key in ("target", "source") if key in address), FIRST_APPLICATION
     )
-    if wanted in data.APPLICATIONS:
+    if wanted in applications():
         return wanted
     if "app" in address:
-        known = ", ".join(data.APPLICATIONS)
+        known = ", ".join(applications())
         notes.append(_unread("app", wanted, t("it should be one of: {known}", known=known)))
-    return data.APPLICATIONS[0]
+    return FIRST_APPLICATION
 
 
 def _draws(text: str, usual: int, notes: list[str]) -> int:

@@ -49,6 +49,11 @@ class Regression(parts.Task):
 
         return [np.asarray(example.output, np.float32) for example in examples]
 
+    def written(self, example: parts.Example) -> tuple[str, str]:
+        """Rows of numbers."""
+        inputs, outputs = (" ".join(f"{value:+.1f}" for value in row) for row in (example.input, example.output))
+        return f"{inputs} → {outputs}", ""
+
     def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
         """Mean squared error; shapes must be equal, since ``(10,)`` against ``(10, 10)`` would broadcast silently."""
         from torch.nn.functional import mse_loss

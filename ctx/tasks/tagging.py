@@ -108,6 +108,12 @@ class Tagging(parts.Task):
         words = tuple("".join(text.split())) if context.language in UNSPACED else tuple(text.split())
         return parts.Example("", words, ("O",) * len(words), "")
 
+    def written(self, example: parts.Example) -> tuple[str, str]:
+        """The sentence, and the names in it with their types."""
+        from ctx.spans import joined, spoken
+
+        return joined(example.input), spoken(example.output, example.input)
+
     def said(
         self, answers: np.ndarray, references: np.ndarray, examples: Sequence[parts.Example], labels: Sequence[str]
     ) -> np.ndarray | None:

@@ -67,7 +67,9 @@ def _dots(
     mean = sum(floor.values()) / len(floor) if floor else None
     axis = t("{metric} on the target's test set", metric=found.metric.label)
     what = repr((values.to_dict("split"), rows, axis, mean, reach))
-    figure = page.shared_figure(what, partial(charts.dots, values, rows, axis, mean, reach=reach * found.metric.perfect))
+    figure = page.shared_figure(
+        what, partial(charts.dots, values, rows, axis, mean, reach=reach * found.metric.perfect)
+    )
     if figure is not None:
         page.plot(figure, "dots", words.headline(found))
 

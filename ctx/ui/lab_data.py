@@ -11,7 +11,7 @@ from ctx.lab import data
 from ctx.lab.link import View
 from ctx.lab.names import title
 from ctx.records import WAITING, Job
-from ctx.registry import registry
+from ctx.registry import part, registry
 from ctx.ui import page, state
 
 EVERY_SECONDS = 300  # a pair that was encoded longer ago than this may be forgotten again
@@ -28,8 +28,8 @@ def show(view: View) -> None:
         return
     if view.study is None or view.changed:
         _ahead(view.config)
-    if state.fallback() and view.config.task().applications[0] == "sentiment":
-        _stands_in()
+    if state.fallback(view.application) and _is_sample(view.config):
+        _stands_in(view.application)
 
 
 def _ahead(config: RunConfig) -> None:
@@ -37,7 +37,7 @@ def _ahead(config: RunConfig) -> None:
     frozen, blocks = frozen_blocks(config)
     if frozen == blocks:
         contexts = {"sources": config.sources, "target": config.target, "backbone": config.backbone}
-        plain = data.default("sentiment").model_copy(update=contexts)
+        plain = data.default(config.task().applications[0]).model_copy(update=contexts)
         state.attempt(lambda: _encode(plain.model_dump_json()))
 
 
@@ -75,7 +75,9 @@ def _follow(view: View) -> None:
 
 def _sample() -> None:
     view = state.current()
-    state.attempt(lambda: state.go(view, data.sample()))
+    stand_in = data.sample(view.application)
+    if stand_in is not None:
+        state.attempt(lambda: state.go(view, stand_in))
 
 
 def _missing(view: View, job: Job | None) -> None:
@@ -98,8 +100,12 @@ def _fetch() -> None:
     state.attempt(act)
 
 
-def _stands_in() -> None:
-    job = data.fetching(page.store(), data.default("sentiment"))
+def _is_sample(config: RunConfig) -> bool:
+    return any(part("contexts", choice.id).sample for choice in config.contexts().values())
+
+
+def _stands_in(application: str) -> None:
+    job = data.fetching(page.store(), data.default(application))
     why = t("the network is forbidden here (CTX_OFFLINE)") if data.offline() else (job.error if job else "") or ""
     text = t(
         "The real sentences could not be fetched: {why} You see sample sentences written for this project, and a small "
@@ -108,12 +114,12 @@ def _stands_in() -> None:
     )
     st.info(page.literal(text))
     if not data.offline():
-        st.button(t("Try again to fetch"), on_click=_again, key="fetch again")
+        st.button(t("Try again to fetch"), on_click=_again, args=(application,), key="fetch again")
 
 
-def _again() -> None:
+def _again(application: str) -> None:
     def act() -> None:
-        data.fetch(page.store(), data.default("sentiment"))
+        data.fetch(page.store(), data.default(application))
         ensure(page.store().url)
 
     state.attempt(act)

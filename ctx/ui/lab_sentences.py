@@ -10,7 +10,7 @@ import streamlit as st
 from ctx import charts
 from ctx.i18n import t
 from ctx.lab import sentences
-from ctx.lab.answer import Answer, has_labels
+from ctx.lab.answer import Answer, has_classes
 from ctx.ui import lab_own, page
 
 SHOWN = 4  # sentences at a time
@@ -18,7 +18,7 @@ SHOWN = 4  # sentences at a time
 
 def show(found: Answer) -> None:
     """Compare target only with the chosen arm, sentence by sentence, for one draw."""
-    if not has_labels(found.config):
+    if found.config.task().inputs == "numbers":
         _lesson()
         return
     st.subheader(t("Sentences that changed"), anchor=False)
@@ -34,7 +34,7 @@ def show(found: Answer) -> None:
     runs = {arm: run.id for arm, n, run in found.rows if n == draw}
     compared = _compared(found, runs["target-only"], runs[found.chosen], draw)
     if compared is not None:
-        _list(found, compared)
+        _list(compared, has_classes(found.config))
         if found.over:
             lab_own.show([runs["target-only"], runs[found.chosen]])
 
@@ -48,14 +48,21 @@ def _compared(found: Answer, _alone: str, _now: str, draw: int) -> pd.DataFrame 
     return compared
 
 
-def _list(found: Answer, compared: pd.DataFrame) -> None:
+def _list(compared: pd.DataFrame, right_or_wrong: bool) -> None:
     counts = sentences.counts(compared)
-    titles = {
+    graded = {
+        "fixed": t("better {n}", n=counts["fixed"]),
+        "broken": t("worse {n}", n=counts["broken"]),
+        "right both times": t("still good {n}", n=counts["right both times"]),
+        "wrong both times": t("still poor {n}", n=counts["wrong both times"]),
+    }
+    exact = {
         "fixed": t("fixed {n}", n=counts["fixed"]),
         "broken": t("broken {n}", n=counts["broken"]),
         "right both times": t("still right {n}", n=counts["right both times"]),
         "wrong both times": t("still wrong {n}", n=counts["wrong both times"]),
     }
+    titles = exact if right_or_wrong else graded
     most = "broken" if counts["broken"] > counts["fixed"] else "fixed"
     kind = st.segmented_control(
         t("What the source changed"),
@@ -81,7 +88,7 @@ def _list(found: Answer, compared: pd.DataFrame) -> None:
 
 def _sentence(row: object) -> None:
     text, label, alone, now = (escape(str(getattr(row, name))) for name in ("text", "label", "alone", "now"))
-    right = charts.BOTH if label == now else charts.TARGET
+    right = charts.BOTH if row.kind in ("fixed", "right both times") else charts.TARGET  # type: ignore[attr-defined]
     st.html(
         f'<div style="border-left:4px solid {right};padding:.1em .7em;overflow-wrap:anywhere;font-size:.95em">“{text}”'
         f'<div style="opacity:.75;font-size:.85em">{escape(t("people"))}: {label} · {escape(t("without source"))}: '

@@ -10,6 +10,7 @@ from ctx import charts
 from ctx.config import check
 from ctx.i18n import t
 from ctx.lab import answer, data, presets
+from ctx.lab.applications import applications
 from ctx.lab.link import View
 from ctx.lab.names import short, title
 from ctx.lab.settings import setting
@@ -34,14 +35,14 @@ def show(view: View) -> None:
 
 
 def _head(view: View) -> None:
-    names = {"sentiment": t("Sentiment"), "lesson": t("First lesson")}
+    there = applications()
     with st.container(horizontal=True, vertical_alignment="center", key="head"):
         key = "application"
         st.session_state[key] = view.application
         st.segmented_control(
             t("Application"),
-            data.APPLICATIONS,
-            format_func=lambda name: names[name],
+            list(there),
+            format_func=lambda name: there[name].title,
             key=key,
             on_change=_change_application,
             label_visibility="collapsed",
@@ -79,11 +80,10 @@ def _question(view: View) -> None:
         return
     columns = st.columns([4, 1, 4, 3], vertical_alignment="bottom")
     options = setting(config, "source").options
-    numbers = view.application == "lesson"
+    asked = applications()[view.application]
     with columns[0]:
-        label = t("Can this source") + ("" if numbers else " …")
         st.selectbox(
-            label,
+            t("Can this source …"),
             options,
             format_func=title,
             help=t("The source context: learnt from first, or beside the target. It has many labels."),
@@ -93,7 +93,7 @@ def _question(view: View) -> None:
         st.button("⇄", on_click=_swap, key="swap", help=t("Swap source and target."), width="stretch")
     with columns[2]:
         st.selectbox(
-            t("… help with this target?") if numbers else t("… help judge this target?"),
+            asked.question,
             options,
             format_func=title,
             help=t("The target context: what is to be learnt well, from few labels."),
@@ -104,7 +104,7 @@ def _question(view: View) -> None:
         value = config.target.size
         arguments = state.widget("target.size", value)
         st.number_input(
-            t("Labels I have"),
+            asked.amount,
             min_value=1,
             max_value=int(most) if most else None,
             step=10,
@@ -148,7 +148,8 @@ def _examples(view: View) -> None:
         shown = data.example(choice) if choice else None
         with column:
             if shown is not None and shown.label:
-                page.quote(shown.text, colour, t("people say: {label}", label=shown.label))
+                says = t("people say: {label}") if view.config.task().looks is None else t("people wrote: {label}")
+                page.quote(shown.text, colour, says.format(label=shown.label))
             elif shown is not None:
                 page.numbers(shown.text, colour)
 

@@ -21,12 +21,12 @@ GUESS, TROUBLE, LOOK = "guess", "trouble", "look up"  # keys in the session
 
 def current() -> link.View:
     """What the address says, read against the store."""
-    return link.view(st.query_params.to_dict(), store(), fallback())
+    return link.view(st.query_params.to_dict(), store(), fallback)
 
 
-def fallback() -> bool:
-    """Whether the default data can't be had, so that the sample contexts stand in."""
-    config = data.default("sentiment")
+def fallback(application: str) -> bool:
+    """Whether an application's default data can't be had, so that its sample contexts stand in."""
+    config = data.default(application)
     if not data.needed(config):
         return False
     job = data.fetching(store(), config)
