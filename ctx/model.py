@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from ctx.layers import narrow
 from ctx.parts import Space
 from ctx.registry import make
 
@@ -94,6 +95,8 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     frozen = 0 if tuning.changes_model() else tuning.frozen(backbone.layers())
     torch.manual_seed(config.seed)
     blocks, width = _pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
+    if not frozen:
+        narrow((block for _, block in blocks), lambda: (row for c in contexts.values() for row in c.encoded.inputs))
     spaces = {space_of(rows.context.labels): rows.context.labels for rows in contexts.values()}
     heads = {}
     for name, labels in spaces.items():

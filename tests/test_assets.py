@@ -248,6 +248,38 @@ def test_a_folder_is_unpacked_whole_and_mended_when_damaged(index: Index, home: 
     assert not list(home.rglob("*.part"))
 
 
+MAKE = """
+import sys, time
+from pathlib import Path
+from ctx import assets
+from ctx.archives import members
+from ctx.parts import Asset
+def make(archive, folder):
+    print("made", flush=True)
+    time.sleep(0.5)
+    (folder / "layers.txt").write_bytes(members(archive, ["*/config.json"])["toy/model/config.json"])
+assets.made(Asset(sys.argv[1], sys.argv[2], sys.argv[3], 0.1, "MIT"), Path(sys.argv[4]), make)
+"""
+
+
+def test_what_is_made_of_an_archive_is_made_once_by_one_process_and_anew_where_it_is_damaged(
+    index: Index, home: Path
+) -> None:
+    folder = assets.path(TOY).with_name("made")
+
+    def both() -> list[str]:
+        command = [sys.executable, "-c", MAKE, TOY.project, TOY.filename, TOY.sha256, str(folder)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        return [line for process in processes for line in process.communicate()[0].split()]
+
+    assert both() == ["made"]
+    assert both() == []
+    for damage in (b"", b'{"layers": 2}'):
+        (folder / "layers.txt").write_bytes(damage)
+        assert both() == ["made"]
+        assert (folder / "layers.txt").read_bytes() == b'{"layers": 1}'
+
+
 def test_members_are_read_from_an_archive_in_an_archive() -> None:
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as tar:

@@ -1,15 +1,18 @@
-"""Words and their tokens, texts to be written and their ids: by the tiny backbone, and by a folder's own tokenizer."""
+"""Words and their tokens, texts to be written and their ids, and a table of words that is too large to learn whole."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ctx import encoder
 from ctx.backbones.minilm import ASSET
+from ctx.layers import Table, narrow
 from ctx.parts import Backbone, Choice
 from ctx.registry import make
 
@@ -54,8 +57,8 @@ def heads(folder: Path, words: tuple[str, ...], separator: str, longest: int = 4
     ((ids, firsts),) = encoder.tokenize_words(folder, [words], separator, longest, prefix)
     assert ids.dtype == firsts.dtype == np.int64
     assert len(firsts) == len(words)
-    with encoder.tokenizer(folder) as tool:
-        return [tool.id_to_token(int(ids[first])) if first >= 0 else "" for first in firsts]
+    tool = encoder.tokenizer(folder)
+    return [tool.id_to_token(int(ids[first])) if first >= 0 else "" for first in firsts]
 
 
 def test_each_word_begins_at_its_first_piece(tmp_path: Path) -> None:
@@ -92,8 +95,8 @@ def test_minilm_finds_the_words_of_a_tweet(fetched: Callable[..., None]) -> None
     backbone = make("backbones", Choice(name="minilm"))
     words = ("Gr8", "to", "meet", "@Angela", "in", "Heilbronn", "!")
     ((ids, firsts),) = backbone.encode_words([words])
-    with encoder.tokenizer(backbone.folder()) as tool:
-        found = [tool.id_to_token(int(ids[first])) for first in firsts]
+    tool = encoder.tokenizer(backbone.folder())
+    found = [tool.id_to_token(int(ids[first])) for first in firsts]
     assert found == ["gr", "to", "meet", "@", "in", "he", "!"]
     assert np.array_equal(ids, backbone.encode([" ".join(words)])[0])
 
@@ -134,3 +137,24 @@ def test_tiny_cuts_a_text_to_be_written_and_ends_it() -> None:
 
 def test_tiny_has_no_vectors_to_start_from() -> None:
     assert TINY.vectors(np.array([5, 6])) is None
+
+
+def test_of_a_large_table_only_the_rows_in_use_learn_and_what_it_gives_stays() -> None:
+    shared = Table(torch.randn(50, 4).half())
+    own = copy.deepcopy(shared)
+    assert own.weight.data_ptr() == shared.weight.data_ptr()
+    ids = torch.tensor([[7, 3, 7], [49, 0, 3]])
+    before = shared(ids)
+    assert before.dtype == torch.float32
+    assert torch.equal(before, shared.table[ids].float())
+    narrow([torch.nn.Sequential(own)], lambda: [np.array([3, 7, 7]), np.array([3])])
+    assert torch.equal(own(ids), before)
+    assert own.weight.shape == (3, 4)  # 0, the padding, is always in use
+    own(ids).square().sum().backward()
+    with torch.no_grad():
+        own.weight -= 0.1 * own.weight.grad
+    after = own(ids)
+    moved = (after != before).any(-1)
+    assert moved.tolist() == [[True, True, True], [False, True, True]]
+    assert torch.allclose(after[0, 1], before[0, 1] * (1 - 0.1 * 2 * 2))  # row 3 was seen twice
+    assert torch.equal(shared(ids), before)
