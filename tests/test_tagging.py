@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from nervaluate import Evaluator
 
+from ctx.batches import Encoded
 from ctx.parts import Context, Example
 from ctx.spans import count, spans, tags_of
 from ctx.tasks.tagging import Tagging
@@ -80,6 +82,16 @@ def test_a_tag_stands_at_its_words_first_piece() -> None:
     _, (row,) = read(("Ada of Rome", "B-PER O B-LOC"))
     tags = tags_of(TYPES)
     assert [tags[i] if i >= 0 else "" for i in row] == ["", "B-PER", "", "O", "", "B-LOC", ""]
+
+
+@pytest.mark.parametrize("length", [3, 7, 12])
+def test_the_loss_is_that_of_the_words_however_far_a_batch_is_padded(length: int) -> None:
+    _, rows = read(("Ada of Rome", "B-PER O B-LOC"))
+    rows = [row[:length] for row in rows]
+    encoded = Encoded("names", (), rows, padded(rows), padded(rows), np.asarray([len(rows[0])]), True)
+    out = torch.zeros(1, length, 7)
+    found = Tagging().loss(out, encoded.batch(np.arange(1), length))
+    assert found.item() == pytest.approx(np.log(7))
 
 
 def logits(rows: list[np.ndarray], length: int) -> np.ndarray:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from ctx.registry import registry
 
+PROPER = (
+    "Wikipedia",
+    *["British", "Chinese", "Japanese", "German", "French", "Spanish", "Italian", "Brazilian", "Russian", "English"],
+)
+
 
 def title(context_id: str) -> str:
     """A context's title, or its id where it is no longer there."""
@@ -12,6 +17,7 @@ def title(context_id: str) -> str:
 
 
 def short(context_id: str) -> str:
-    """The title as a word in a sentence: ``tweets``; names keep their capitals inside, remarks are left out."""
+    """The title as a word in a sentence: ``tweets``; names keep their capitals, remarks are left out."""
     found = title(context_id).partition(" (")[0]
-    return found[:1].lower() + found[1:]
+    first = found.split(" ")[0].strip(",")
+    return found if first in PROPER or not first.istitle() else found[:1].lower() + found[1:]

@@ -85,7 +85,8 @@ class Tagging(parts.Task):
         """Cross-entropy over the words of a batch."""
         from torch.nn.functional import cross_entropy
 
-        targets = batch.targets[:, : out.shape[1]]
+        length = min(out.shape[1], batch.targets.shape[1])
+        out, targets = out[:, :length], batch.targets[:, :length]
         return cross_entropy(out.flatten(0, 1), targets.flatten(), weight=class_weights, ignore_index=-100)
 
     def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
