@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from ctx.registry import registry
 
-PROPER = (
+PROPER = (  # words that a title may begin with and that keep their capital in a sentence
     *("Wikipedia", "British", "Chinese", "Japanese", "German", "French"),
     *("Spanish", "Italian", "Brazilian", "Russian", "English"),
-)  # words that a title may begin with and that keep their capital in a sentence
-    "Wikipedia",
-    *["British", "Chinese", "Japanese", "German", "French", "Spanish", "Italian", "Brazilian", "Russian", "English"],
 )
 
 
