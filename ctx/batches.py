@@ -152,7 +152,7 @@ def _stack(targets: list[np.ndarray]) -> np.ndarray:
     longest = max((target.shape[0] for target in targets if target.ndim), default=0)
     if all(target.shape == targets[0].shape for target in targets):
         return np.stack(targets)
-    out = np.full((len(targets), longest), -100, np.int64)
+    out = np.full((len(targets), longest, *targets[0].shape[1:]), -100, np.int64)
     for i, target in enumerate(targets):
         out[i, : len(target)] = target
     return out

@@ -103,13 +103,10 @@ def tokenize_words(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Token ids ``[T]`` of words, joined as in running text, and the position of each word's first token ``[words]``.
 
-    Without a separator (Chinese, Japanese) each word is cut by itself, so that no token covers two of them, which
-    could not have tags of their own. -1: the word was cut off, or no token stands for it.
+    Words that one token covers have the same position. -1: the word was cut off, or no token stands for it.
     """
 
     def use(tool: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-        if not separator:
-            return _each_by_itself(tool, sentences, longest, prefix)
         encodings = tool.encode_batch([prefix + separator.join(words) for words in sentences])
         return [
             (_array(encoding.ids), _array(_firsts(encoding, words, len(prefix), len(separator))))
@@ -117,34 +114,6 @@ def tokenize_words(
         ]
 
     return _used(use, folder, longest)
-
-
-def _each_by_itself(
-    tool: Any, sentences: Sequence[Sequence[str]], longest: int, prefix: str
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    frame = tool.encode(prefix).ids
-    start, end = frame[:-1], frame[-1:]
-    known: dict[str, list[int]] = {}
-    found = []
-    for words in sentences:
-        ids, firsts = list(start), []
-        for word in words:
-            if word not in known:
-                known[word] = _alone(tool, word)
-            room = longest - len(end) - len(ids)
-            firsts.append(len(ids) if known[word] and room > 0 else -1)
-            ids += known[word][: max(room, 0)]
-        found.append((_array([*ids, *end]), _array(firsts)))
-    return found
-
-
-def _alone(tool: Any, word: str) -> list[int]:
-    """The tokens of a word inside a text that has no spaces: the whole word where it is one, no sign for a space."""
-    whole = tool.token_to_id(word)
-    if whole is not None:
-        return [whole]
-    encoding = tool.encode(word, add_special_tokens=False)
-    return [id for id, token in zip(encoding.ids, encoding.tokens, strict=True) if token not in SPACES]
 
 
 def _firsts(encoding: Any, words: Sequence[str], start: int, gap: int) -> list[int]:

@@ -45,6 +45,6 @@ class Setup:
         classes = self.task.classes(rows.context.labels)
         if not self.config.optim.class_balanced or not classes:
             return None
-        labels = rows.encoded.targets[rows.learn].ravel()
+        labels = self.task.counted(rows.encoded.targets[rows.learn])
         counts = np.bincount(labels[labels >= 0], minlength=classes)
         return torch.from_numpy(counts.sum() / (len(counts) * np.maximum(counts, 1))).float()

@@ -83,6 +83,11 @@ class Task(Part):
         """How many classes the targets count, for the class-balanced loss; 0 where they are none."""
         return len(labels)
 
+    def counted(self, targets: np.ndarray) -> np.ndarray:
+        """The classes in targets ``[N, …]``, one after another, for the class-balanced loss; negative ones aside."""
+        found: np.ndarray = targets.ravel()
+        return found
+
     def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
         """The mean loss of a batch, a scalar."""
         raise NotImplementedError

@@ -68,17 +68,11 @@ def test_each_word_begins_at_its_first_piece(tmp_path: Path) -> None:
     assert heads(folder, words, " ", prefix="in: ") == ["▁we", "e", "▁in", "▁Donau", "北京"]
 
 
-def test_without_spaces_every_word_has_tokens_of_its_own(tmp_path: Path) -> None:
+def test_characters_that_one_piece_covers_begin_at_the_same_place(tmp_path: Path) -> None:
     folder = subwords(tmp_path / "model")
-    ((ids, firsts),) = encoder.tokenize_words(folder, [("在", "北京", "京", "Donau", "。")], "", 40)
-    tool = encoder.tokenizer(folder)
-    assert len(set(firsts.tolist())) == 5  # 京 is no piece: it is read as an unknown one, not left out
-    assert [tool.id_to_token(int(ids[first])) for first in firsts] == ["在", "北京", "<unk>", "▁Donau", "。"]
-    assert ids[0] == 0
-    assert ids[-1] == 2
-    ((ids, firsts),) = encoder.tokenize_words(folder, [tuple("在在在在在在")], "", 6, prefix="in")
-    assert len(ids) == 6
-    assert firsts.tolist() == [2, 3, 4, -1, -1, -1]
+    assert heads(folder, tuple("在北京。"), "") == ["在", "北京", "北京", "。"]
+    ((_, firsts),) = encoder.tokenize_words(folder, [tuple("在北京。")], "", 40)
+    assert firsts.tolist() == [2, 3, 3, 4]  # after <s> and ▁
 
 
 def test_words_that_were_cut_off_or_hold_nothing_begin_nowhere(tmp_path: Path) -> None:

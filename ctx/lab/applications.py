@@ -25,15 +25,16 @@ class Application:
 
 
 def _setting(
-    source: str, target: str, size: int, backbone: str, tuning: str, source_size: int | None = None, **optim: int
+    source: str, target: str, size: int, backbone: str, tuning: str, source_size: int | None = None, **more: int
 ) -> RunConfig:
+    knobs = {name: more.pop(name) for name in ("readout",) if name in more}  # the middle layers know most of names
     return RunConfig(
         sources=(SourceChoice(id=source, size=source_size),),
         target=ContextChoice(id=target, size=size),
-        backbone=Choice(name=backbone),
+        backbone=Choice(name=backbone, knobs=knobs),
         schedule=Choice(name="sequential" if backbone == "mlp" else "joint"),
         tuning=Choice(name=tuning),
-        optim=Optim(**optim),
+        optim=Optim(**more),
     )
 
 
@@ -53,7 +54,7 @@ def applications() -> dict[str, Application]:
         Application(
             "ner",
             t("Names in texts"),
-            _setting("ner/news-zh", "ner/encyclopaedia-ja", 40, "e5", "head", 600, epochs=5),
+            _setting("ner/news-zh", "ner/encyclopaedia-ja", 40, "e5", "head", 600, readout=8, epochs=5),
             _setting("ner/names-en", "ner/sample-office-en", 20, "tiny", "full", epochs=5),
             name,
             t("Sentences I have"),

@@ -54,23 +54,24 @@ class Tagging(parts.Task):
     def read(
         self, backbone: parts.Backbone, examples: Sequence[parts.Example], context: parts.Context
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Pieces, and targets ``[T]``: a word's tag at its first piece, -100 elsewhere (Devlin et al. 2019, 5.3).
+        """Pieces, and targets ``[W, 2]``: each word's tag and the place of its first piece, -1 where it was cut off.
 
-        Words that the backbone cuts off stand behind the last piece, so that what is lost there counts as missed.
+        A word is read at its first piece (Devlin et al. 2019, 5.3). In a language without spaces a piece may cover
+        several words: it has the tag of the first, and the others continue it.
         """
         import numpy as np
 
         separator = "" if context.language in UNSPACED else " "
         encoded = backbone.encode_words([example.input for example in examples], separator)
-        inputs, targets = [], []
-        for (ids, firsts), tags in zip(encoded, self.targets(examples, context.labels), strict=True):
-            lost = tags[firsts < 0]
-            row = np.full(len(ids) + len(lost), -100, np.int64)
-            row[firsts[firsts >= 0]] = tags[firsts >= 0]
-            row[len(ids) :] = lost
-            inputs.append(ids)
-            targets.append(row)
-        return inputs, targets
+        tags = self.targets(examples, context.labels)
+        return [ids for ids, _ in encoded], [
+            np.stack([own, firsts], axis=1) for (_, firsts), own in zip(encoded, tags, strict=True)
+        ]
+
+    def counted(self, targets: np.ndarray) -> np.ndarray:
+        """The tags, their places left out."""
+        tags: np.ndarray = targets[..., 0].ravel()
+        return tags
 
     def targets(self, examples: Sequence[parts.Example], labels: Sequence[str]) -> list[np.ndarray]:
         """The index of each word's tag; 0 is O."""
@@ -82,12 +83,15 @@ class Tagging(parts.Task):
         return [np.asarray([index[tag] for tag in example.output], np.int64) for example in examples]
 
     def loss(self, out: Tensor, batch: Batch, class_weights: Tensor | None = None) -> Tensor:
-        """Cross-entropy over the words of a batch."""
+        """Cross-entropy over the pieces that words begin with."""
+        import torch
         from torch.nn.functional import cross_entropy
 
-        length = min(out.shape[1], batch.targets.shape[1])
-        out, targets = out[:, :length], batch.targets[:, :length]
-        return cross_entropy(out.flatten(0, 1), targets.flatten(), weight=class_weights, ignore_index=-100)
+        tags, places = batch.targets.unbind(-1)
+        begins = (places >= 0) & (tags >= 0)
+        begins[:, 1:] &= places[:, 1:] != places[:, :-1]
+        said = out.gather(1, places.clamp(min=0)[..., None].expand(-1, -1, out.shape[-1]))
+        return cross_entropy(said[begins], tags[begins], weight=class_weights) if begins.any() else torch.sum(out) * 0
 
     def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """Span precision, recall and F1 of logits ``[N, T, 2 C + 1]`` by exact match, and cross-entropy a word."""
@@ -146,25 +150,28 @@ class Tagging(parts.Task):
         """The cross-entropy of the tags' shares (add-one smoothed)."""
         import numpy as np
 
+        learn, test = self.counted(learn), self.counted(test)
         classes = int(max(learn.max(), test.max())) + 1
         shares = (np.bincount(learn[learn >= 0], minlength=classes) + 1.0) / ((learn >= 0).sum() + classes)
         return float(-np.log(shares)[test[test >= 0]].mean())
 
 
 def _tags(answers: np.ndarray, references: np.ndarray) -> tuple[list[list[str]], list[list[str]]]:
-    """The true and the answered tags of each sentence's words; types by their number."""
+    """The true and the answered tags of each sentence's words; types by their number. What was cut off is O."""
     import numpy as np
 
     from ctx.spans import tags_of
 
-    types = [str(number) for number in range(answers.shape[-1] // 2)]
-    names = np.asarray(tags_of(types))
-    given: np.ndarray = np.zeros(references.shape, np.int64)  # what was cut off is answered with O
-    shared = min(given.shape[1], answers.shape[1])
-    given[:, :shared] = answers[:, :shared].argmax(-1)
-    words = [row >= 0 for row in references]
-    pairs = list(zip(references, given, words, strict=True))
-    return [names[true[at]].tolist() for true, _, at in pairs], [names[said[at]].tolist() for _, said, at in pairs]
+    names = np.asarray(tags_of([str(number) for number in range(answers.shape[-1] // 2)]))
+    truth, places = references[..., 0], references[..., 1]
+    said = np.take_along_axis(answers.argmax(-1), places.clip(0), axis=1)
+    continues = np.zeros(places.shape, bool)
+    continues[:, 1:] = places[:, 1:] == places[:, :-1]
+    said = np.where(continues & (said % 2 == 1), said + 1, said)  # B- is odd, its I- the next number
+    said[places < 0] = 0
+    words = truth >= 0
+    pairs = list(zip(truth, said, words, strict=True))
+    return [names[true[at]].tolist() for true, _, at in pairs], [names[given[at]].tolist() for _, given, at in pairs]
 
 
 def _named(tag: str, labels: Sequence[str]) -> str:
@@ -176,10 +183,9 @@ def _cross_entropy(answers: np.ndarray, references: np.ndarray) -> float:
     import numpy as np
     from scipy.special import log_softmax
 
-    shared = min(references.shape[1], answers.shape[1])
-    targets = references[:, :shared]
-    there = targets >= 0
-    likelihood = np.take_along_axis(
-        log_softmax(answers[:, :shared].astype(np.float64), axis=-1), targets.clip(0)[..., None], axis=-1
-    )[..., 0]
-    return float(-likelihood[there].mean())
+    tags, places = references[..., 0], references[..., 1]
+    begins = (places >= 0) & (tags >= 0)
+    begins[:, 1:] &= places[:, 1:] != places[:, :-1]
+    said = np.take_along_axis(answers.astype(np.float64), places.clip(0)[..., None], axis=1)
+    likelihood = np.take_along_axis(log_softmax(said, axis=-1), tags.clip(0)[..., None], axis=-1)[..., 0]
+    return float(-likelihood[begins].mean())
