@@ -54,6 +54,7 @@ class Context(Part):
     sample: ClassVar[bool] = False  # written for this project: serves when nothing can be fetched
     owner: ClassVar[str] = ""  # who imported it and alone may use it; empty: everybody may
     split_by_name: ClassVar[bool] = False  # a group's name decides its split, so contexts that share groups agree
+    slow: ClassVar[bool] = False  # its first reading takes seconds: lists don't wait for its sizes
 
     def examples(self) -> list[Example]:
         """All examples, in a fixed order; raises Unavailable where the data can't be had."""

@@ -85,11 +85,18 @@ def _splits(name: str, knobs: str, digest: str) -> Splits:
     return divide(chosen.examples(), chosen.split_by_name)
 
 
-def sizes(choice: Chosen) -> dict[str, int]:
-    """Examples in each split; empty where the data would have to be fetched first. Remembered on disk."""
+def sizes(choice: Chosen, patient: bool = True) -> dict[str, int]:
+    """Examples in each split; empty where the data would have to be fetched first. Remembered on disk.
+
+    Unless ``patient``, they are also empty where they were never counted and the context is slow to read (for lists).
+    """
     place = home() / "sizes" / f"{digest(choice)}.json"
-    if place not in _SIZES and (counted := _read_sizes(place) or _count(choice, place)):
-        _SIZES[place] = counted
+    if place not in _SIZES:
+        counted = _read_sizes(place)
+        if not counted and (patient or not context(choice).slow):
+            counted = _count(choice, place)
+        if counted:
+            _SIZES[place] = counted
     return dict(_SIZES.get(place, {}))
 
 

@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = {
     "ground": "errors home filelock plan knobs metrics i18n migrations.versions",
     "parts": "parts context task objectives",
-    "what parts use": "layers archives index assets e5file encoder folders spans sample_files tagged rouge beam pointer writer writing docstring libraries grammar",
+    "what parts use": (
+        "layers archives index assets e5file encoder folders spans sample_files tagged rouge beam pointer writer "
+        "writing docstring libraries grammar"
+    ),
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",

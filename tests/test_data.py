@@ -176,6 +176,17 @@ def print_of() -> str:
     return hashlib.sha256(json.dumps([ids, drawn]).encode()).hexdigest()
 
 
+def test_lists_do_not_wait_for_the_sizes_of_a_slow_context_until_it_was_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    choice = SimpleNamespace(id="sentiment/sample-cafes-en", knobs={})
+    monkeypatch.setattr(type(data.context(choice)), "slow", True)
+    assert data.sizes(choice, patient=False) == {}
+    counted = data.sizes(choice)
+    assert sum(counted.values()) == len(data.context(choice).examples())
+    assert data.sizes(choice, patient=False) == counted
+
+
 def test_a_context_that_reads_what_is_not_there_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
     choice = SimpleNamespace(id="sentiment/sample-cafes-en", knobs={})
     assert data.available(choice)

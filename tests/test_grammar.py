@@ -7,13 +7,13 @@ import pytest
 import ctx.home
 from ctx import data, grammar
 from ctx.config import ContextChoice
-from ctx.contexts import samples_writing
+from ctx.contexts import samples_text
 from ctx.errors import Unavailable
 from ctx.parts import Context
 from ctx.registry import registry
 
-PAIRS: list[type[Context]] = list(samples_writing.PARTS)
-NOTICES = [samples_writing.NoticesEnglish, samples_writing.NoticesSpanish]
+PAIRS: list[type[Context]] = list(samples_text.PARTS)
+NOTICES = [samples_text.NoticesEnglish, samples_text.NoticesSpanish]
 every_pair = pytest.mark.parametrize("context", PAIRS, ids=lambda context: context.name)
 every_sample = pytest.mark.parametrize("context", [*PAIRS, *NOTICES], ids=lambda context: context.name)
 HEAD = "role,name,en,pt\n"

@@ -206,6 +206,13 @@ def test_a_library_is_named_by_its_version_and_found_once(home: Path) -> None:
     assert sum(data.sizes(chosen("scikit-learn")).values()) == len(first)
 
 
+def test_lists_do_not_wait_until_libraries_are_read(home: Path) -> None:
+    began = time.perf_counter()
+    assert [data.sizes(chosen(name), patient=False) for name in ("torch", "transformers", "scipy")] == [{}] * 3
+    assert time.perf_counter() - began < 0.5
+    assert not (home / "docstrings").exists()
+
+
 def test_a_library_that_is_not_installed_has_no_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docstrings.Scipy, "distribution", "no-such-library")
     assert not data.available(chosen("scipy"))

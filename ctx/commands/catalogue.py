@@ -21,7 +21,7 @@ def contexts(json: Json = False) -> None:
     """List the contexts: what they are, whether they are on this machine, how many examples each split has."""
     found = [_context(cls()) for cls in visible("local").values()]
     rows = [
-        (c["id"], c["title"], c["language"], c["domain"], c["licence"], _examples(c["sizes"]))
+        (c["id"], c["title"], c["language"], c["domain"], c["licence"], _examples(c))
         for c in sorted(found, key=lambda c: (c["application"] != "sentiment", c["sample"]))
     ]
     emit(found, table(("context", "title", "language", "domain", "licence", "train + validation + test"), rows), json)
@@ -35,14 +35,18 @@ def _context(context: Context) -> dict[str, Any]:
         "labels": list(context.labels),
         "owner": context.owner or None,
         "available": data.available(context),
-        "sizes": data.sizes(ContextChoice(id=context.name)) or None,
+        "sizes": data.sizes(ContextChoice(id=context.name), patient=False) or None,
         "megabytes": sum(asset.megabytes for asset in context.assets),
         "knobs": knobs(type(context)),
     }
 
 
-def _examples(sizes: dict[str, int] | None) -> str:
-    return " + ".join(str(n) for n in sizes.values()) if sizes else "not fetched"
+def _examples(context: dict[str, Any]) -> str:
+    if context["sizes"]:
+        return " + ".join(str(n) for n in context["sizes"].values())
+    if context["available"]:
+        return "counted when it is first used"
+    return "not fetched" if context["megabytes"] else "not installed"
 
 
 def parts(json: Json = False) -> None:

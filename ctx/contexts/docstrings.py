@@ -22,6 +22,7 @@ class _Docstrings(Context):
     application = "summarisation"
     language = "en"
     culture = "programmers"
+    slow = True
     distribution: ClassVar[str]
     package: ClassVar[str]
 
