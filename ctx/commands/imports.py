@@ -99,10 +99,12 @@ def _document(seen: Look, mapping: Mapping, taken: Taken) -> dict[str, Any]:
 
 
 def _lines(seen: Look, mapping: Mapping, taken: Taken) -> list[str]:
+    from ctx.imports.names import brief, listed, quoted
+
     roles = ((role, getattr(mapping, role)) for role in ("text", "label", "target", "id", "group"))
-    columns = ", ".join(f"{role}: “{column}”" for role, column in roles if column)
+    columns = ", ".join(f"{role}: {quoted(column)}" for role, column in roles if column)
     found = [
-        f"{seen.table.name} ({seen.table.format}), columns {', '.join(seen.table.columns[:20])}",
+        f"{seen.table.name} ({seen.table.format}), columns {listed(seen.table.columns)}",
         f"{mapping.application}; {columns}",
         *(f"  guessed: {reason}" for reason in seen.guess.reasons.values()),
         "",
@@ -113,7 +115,7 @@ def _lines(seen: Look, mapping: Mapping, taken: Taken) -> list[str]:
         *(f"  repaired: {remark}" for remark in taken.report.repairs[:10]),
         *(f"  {said}" for said in taken.report.notes),
     ]
-    labels = ", ".join(f"{name} ({count:,})" for name, count in list(taken.labels.items())[:10])
+    labels = ", ".join(f"{brief(name, 40)} ({count:,})" for name, count in list(taken.labels.items())[:10])
     found += [f"Labels: {labels}{' …' if len(taken.labels) > 10 else ''}"] if labels else []
     if taken.meta:
         found.append(f"Kept as {taken.meta.id}: `ctx run --target {taken.meta.id}` trains on it.")

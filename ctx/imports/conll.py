@@ -8,11 +8,12 @@ from itertools import islice
 
 from ctx.imports import limits
 from ctx.imports.lines import Line, encoding, lines
+from ctx.imports.names import quoted
 from ctx.imports.sources import Source
 from ctx.imports.tables import Reading, Row, Table
 
 TAG = re.compile(r"O|[BIESLU]-\S+")
-COLUMNS = ("words", "tags")
+COLUMNS = ("words", "tags", "document")
 NEW_DOCUMENT = "-DOCSTART-"
 
 
@@ -30,7 +31,7 @@ def columns(text: str) -> list[str]:
 
 
 def table(source: Source, reading: Reading) -> Table:
-    """A row a sentence: its words and its tags. Raises BadInput."""
+    """A row a sentence: its words, its tags, the number of its document. Raises BadInput."""
     found = encoding(source, reading.encoding)
     notes = (found.note, "A row is a sentence, its number that of its first line.")
     return Table(source.name, "CoNLL", COLUMNS, lambda: _sentences(lines(source, found)), notes, "ner")
@@ -44,7 +45,13 @@ def head(source: Source, reading: Reading, most: int = 200) -> list[str]:
 def _sentences(given: Iterator[Line]) -> Iterator[Row]:
     words: list[str] = []
     tags: list[str] = []
-    number, refused, repaired = 0, "", ""
+    document = number = 0
+    refused = repaired = ""
+
+    def sentence() -> Row:
+        cells = () if refused else (tuple(words), tuple(tags), str(document))
+        return Row(number, cells, refused, repaired)
+
     for line in given:
         parts = columns(line.text)
         if line.refused or (parts and parts[0] != NEW_DOCUMENT and not _remark(parts)):
@@ -55,10 +62,11 @@ def _sentences(given: Iterator[Line]) -> Iterator[Row]:
                 words.append(parts[0])
                 tags.append(parts[-1])
         elif number and not parts:
-            yield Row(number, () if refused else (tuple(words), tuple(tags)), refused, repaired)
+            yield sentence()
             words, tags, number, refused, repaired = [], [], 0, "", ""
+        document += parts[:1] == [NEW_DOCUMENT]
     if number:
-        yield Row(number, () if refused else (tuple(words), tuple(tags)), refused, repaired)
+        yield sentence()
 
 
 def _remark(parts: list[str]) -> bool:
@@ -69,5 +77,5 @@ def _fault(line: Line, parts: list[str], words: int) -> str:
     if line.refused:
         return f"line {line.number}: {line.refused}"
     if len(parts) < 2:
-        return f"line {line.number} has no tag: “{line.text.strip()[:40]}”"
+        return f"line {line.number} has no tag: {quoted(line.text)}"
     return f"it has more than {limits.MOST_WORDS:,} words" if words >= limits.MOST_WORDS else ""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ctx.errors import BadInput
 from ctx.imports import limits, stored
-from ctx.imports.names import SLUG
+from ctx.imports.names import SLUG, quoted
 from ctx.parts import Context, Example
 
 _MADE: dict[Path, tuple[tuple[int, int], type[Imported] | None]] = {}  # by folder, with its stamp
@@ -85,8 +85,8 @@ def free_id(application: str, wanted: str, slug: str, owner: str) -> str:
         name = name if name.startswith("my-") else f"my-{name}"
         if start not in ("", application) or not SLUG.fullmatch(name) or len(name) > 2 * limits.MOST_LABEL:
             raise BadInput(
-                f"“{wanted}” can't be the id of this data: it looks like {application}/my-hotels, in small letters, "
-                "digits and hyphens."
+                f"{quoted(wanted)} can't be the id of this data: it looks like {application}/my-hotels, "
+                "in small letters, digits and hyphens."
             )
         if not _is_free(f"{application}/{name}", owner):
             raise stored.taken(f"{application}/{name}")

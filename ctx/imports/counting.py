@@ -8,6 +8,7 @@ from ctx.errors import BadInput
 from ctx.imports import limits
 from ctx.imports.examples import Made, RefusedError
 from ctx.imports.mapping import Mapping
+from ctx.imports.names import quoted
 from ctx.imports.report import Report
 
 
@@ -32,7 +33,7 @@ class Counting:
         """Count an example; raises RefusedError where its id was there before, BadInput at too many labels."""
         if self.mapping.id:
             if hash(made.id) in self._ids:
-                raise RefusedError(f"its id “{made.id[:40]}” was there before")
+                raise RefusedError(f"its id {quoted(made.id)} was there before")
             self._ids.add(hash(made.id))
         if self.mapping.group:
             self._groups.add(hash(made.group))
@@ -53,7 +54,7 @@ class Counting:
             self.labels.update(tag[2:] for tag in made.output if tag[:2] == "B-")
         if len(self.labels) > limits.MOST_LABELS:
             raise BadInput(
-                f"The column “{self.mapping.label}” has more than {limits.MOST_LABELS} different labels: "
+                f"The column {quoted(self.mapping.label)} has more than {limits.MOST_LABELS} different labels: "
                 "choose another column, or group them first."
             )
 
@@ -75,7 +76,7 @@ class Counting:
             notes.append(f"{len(self._torn):,} texts come with different answers: runs leave them out.")
         lonely = [label for label, count in self.labels.items() if count == 1]
         if lonely and self.mapping.application == "sentiment":
-            named = ", ".join(f"“{label}”" for label in lonely[:5]) + (" …" if len(lonely) > 5 else "")
+            named = ", ".join(f"{quoted(label)}" for label in lonely[:5]) + (" …" if len(lonely) > 5 else "")
             notes.append(f"One example only: {named}. Such a label can't be both learnt and tested.")
         return notes
 
@@ -89,11 +90,13 @@ class Counting:
             )
         if self.mapping.application == "sentiment" and len(self.labels) < 2:
             (only,) = self.labels
-            raise BadInput(f"Every row has the label “{only}”: there is nothing to tell apart; choose another column.")
+            raise BadInput(
+                f"Every row has the label {quoted(only)}: there is nothing to tell apart; choose another column."
+            )
         if self.mapping.application == "ner" and not self.labels:
             raise BadInput("No word has a tag other than O: there is nothing to find; choose another column.")
         if self.mapping.group and len(self._groups) < limits.LEAST_GROUPS:
             raise BadInput(
-                f"The column “{self.mapping.group}” has {len(self._groups)} different values, and splits that keep "
-                f"groups whole need at least {limits.LEAST_GROUPS}: choose another column for the group, or none."
+                f"The column {quoted(self.mapping.group)} has {len(self._groups)} different values, and splits that "
+                f"keep groups whole need at least {limits.LEAST_GROUPS}: choose another column for the group, or none."
             )

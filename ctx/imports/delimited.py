@@ -133,7 +133,7 @@ class _Records:
             except csv.Error as error:
                 refused = self._fault(str(error))
                 reader = csv.reader(self._feed(), delimiter=self.delimiter, strict=True)
-            if cells or refused or self.record[0].refused:
+            if refused or self.record[0].refused or len(cells) > 1 or "".join(cells).strip():
                 number += 1
                 yield self._row(number, cells, refused)
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from ctx.imports import limits
 from ctx.imports.conll import TAG
-from ctx.imports.mapping import Mapping
+from ctx.imports.mapping import ANSWERS, Mapping
+from ctx.imports.names import quoted
 from ctx.imports.tables import Cell, Row
 
 Answer = str | tuple[str, ...]
@@ -50,7 +51,7 @@ def maker(mapping: Mapping, columns: Sequence[str]) -> Callable[[Row], Made]:
                 said, changed = _label(given, renames)
                 repaired = repaired or changed
             else:
-                said = _text(given, mapping.answer)
+                said = _text(given, ANSWERS[mapping.application])
         number = f"{row.place}:{row.number}" if row.place else str(row.number)
         name = _name(row.cells[places["id"]], "id") if "id" in places else number
         group = _name(row.cells[places["group"]], "group") if "group" in places else name
@@ -60,11 +61,11 @@ def maker(mapping: Mapping, columns: Sequence[str]) -> Callable[[Row], Made]:
 
 
 def _text(cell: Cell, what: str) -> str:
+    if (len(cell) if isinstance(cell, str) else sum(map(len, cell))) > limits.MOST_TEXT:
+        raise RefusedError(f"its {what} has more than {limits.MOST_TEXT:,} characters")
     text = cell if isinstance(cell, str) else " ".join(cell)
     if not text or text.isspace():
         raise RefusedError(f"its {what} is empty")
-    if len(text) > limits.MOST_TEXT:
-        raise RefusedError(f"its {what} has more than {limits.MOST_TEXT:,} characters")
     if not text.isascii():
         try:
             text.encode("utf-8")
@@ -83,7 +84,7 @@ def _label(cell: Cell, renames: dict[str, str]) -> tuple[str, str]:
     repaired = "" if label == given else "spaces around its label were left out"
     if label in renames:
         if not renames[label]:
-            raise RefusedError(f"its label is “{label}”, which you left out")
+            raise RefusedError(f"its label is {quoted(label)}, which you left out")
         label = renames[label]
     return label, repaired
 
@@ -101,17 +102,17 @@ def _tagged(text: Cell, given: Cell) -> tuple[tuple[str, ...], tuple[str, ...], 
         raise RefusedError(f"it has {len(words)} words and {len(tags)} tags")
     wrong = next((tag for tag in tags if not TAG.fullmatch(tag) or len(tag) > limits.MOST_LABEL), None)
     if wrong is not None:
-        raise RefusedError(f"“{wrong[:40]}” is no tag such as O, B-PER, I-PER")
+        raise RefusedError(f"{quoted(wrong)} is no tag such as O, B-PER, I-PER")
     mended = bio(tags)
     changed = [(old, new) for old, new in zip(tags, mended, strict=True) if old != new]
-    repaired = f"{len(changed)} tags were changed to begin entities with B, the first {' → '.join(changed[0])}"
-    return words, mended, repaired if changed else ""
+    if not changed:
+        return words, tags, ""
+    return words, mended, f"{len(changed)} tags changed so that entities begin with B, first {' → '.join(changed[0])}"
 
 
 def _words(cell: Cell, what: str) -> tuple[str, ...]:
+    _text(cell, what)
     words = tuple(cell.split()) if isinstance(cell, str) else cell
-    if not words:
-        raise RefusedError(f"its {what} is empty")
     if len(words) > limits.MOST_WORDS:
         raise RefusedError(f"it has more than {limits.MOST_WORDS:,} words")
     for word in words:

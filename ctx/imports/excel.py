@@ -9,6 +9,7 @@ from typing import Any
 
 from ctx.errors import BadInput
 from ctx.imports import limits
+from ctx.imports.names import brief, listed, quoted
 from ctx.imports.sources import Source, check_unpacked, zip_members
 from ctx.imports.tables import Cell, Reading, Row, Table, cell, fitted, header, headless, unnamed
 
@@ -23,19 +24,19 @@ def table(source: Source, reading: Reading) -> Table:
     with closing(_book(source)) as book:
         sheets = list(book.sheetnames)
     if reading.sheet and reading.sheet not in sheets:
-        raise BadInput(f"{source.name} has no sheet “{reading.sheet}”. There are: {', '.join(sheets)}.")
+        raise BadInput(f"{source.name} has no sheet {quoted(reading.sheet)}. There are: {listed(sheets)}.")
     if not sheets:
         raise BadInput(f"{source.name} has no sheet: choose another file.")
     sheet = reading.sheet or sheets[0]
     first = list(islice(_rows(source, sheet), LOOKED_AT))
     if not first:
-        raise BadInput(f"The sheet “{sheet}” of {source.name} is empty: choose another sheet or file.")
+        raise BadInput(f"The sheet {quoted(sheet)} of {source.name} is empty: choose another sheet or file.")
     has_header = reading.header if reading.header is not None else not headless([row.cells for row in first])
     width = max(len(row.cells) for row in first)
     columns, notes = header(first[0].cells, source.name) if has_header else (unnamed(width), [])
     notes = notes if has_header else ["The first row is data: the columns have no names."]
     if len(sheets) > 1:
-        notes.append(f"Only the sheet “{sheet}” is read; there are: {', '.join(sheets[:10])}.")
+        notes.append(f"Only the sheet {quoted(sheet)} is read; there are: {listed(sheets)}.")
 
     def read() -> Iterator[Row]:
         for row in islice(_rows(source, sheet), 1 if has_header else 0, None):
@@ -80,5 +81,5 @@ def _rows(source: Source, sheet: str) -> Iterator[Row]:
 
 
 def _damaged(source: Source, error: Exception) -> BadInput:
-    said = " ".join(str(error).split())[:120] or type(error).__name__
+    said = brief(error) or type(error).__name__
     return BadInput(f"{source.name} can't be read as an Excel workbook ({said}): save it again, or as CSV.")

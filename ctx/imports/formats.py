@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ctx.errors import BadInput
 from ctx.imports import conll, delimited, excel, hub, jsons, limits, parallel, parquet
-from ctx.imports.names import shown
+from ctx.imports.names import listed, shown
 from ctx.imports.sources import Source, source
 from ctx.imports.tables import Reading, Row, Table
 
@@ -115,8 +115,8 @@ def _folder(folder: Path, reading: Reading) -> Table:
     for table in tables[1:]:
         if set(table.columns) != set(tables[0].columns):
             raise BadInput(
-                f"{table.name} has the columns {', '.join(table.columns)} and {tables[0].name} "
-                f"{', '.join(tables[0].columns)}: import them one by one."
+                f"{table.name} has the columns {listed(table.columns)} and {tables[0].name} "
+                f"{listed(tables[0].columns)}: import them one by one."
             )
     notes = [f"{table.name}: {note}" for table in tables for note in table.notes]
     joined = replace(tables[0], name=shown(folder.resolve().name), read=partial(_joined, tables), notes=tuple(notes))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ctx.imports import language, limits
 from ctx.imports.conll import TAG
 from ctx.imports.mapping import Mapping
+from ctx.imports.names import quoted
 from ctx.imports.tables import Cell, Row, Table
 
 HINTS = {
@@ -22,6 +23,7 @@ HINTS = {
 }
 WORDS = {role: set(words.split()) for role, words in HINTS.items()}
 MOST_LIKELY_LABELS = 50
+LOOKED_AT, LOOKED_AT_WORD = 2_000, 100  # characters of a cell and of a word in it; words
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,8 @@ class _Column:
     def __init__(self, name: str, cells: Sequence[Cell]) -> None:
         self.name = name
         self.lists = sum(isinstance(one, tuple) for one in cells) > len(cells) / 2
-        texts = [one if isinstance(one, str) else " ".join(one) for one in cells]
-        self.filled = [text for text in texts if text.strip()]
-        self.words = [len(text.split()) for text in texts]
+        self.words = [len(one[:LOOKED_AT].split() if isinstance(one, str) else one) for one in cells]
+        self.filled = [text for one in cells if (text := _beginning(one)).strip()]
         self.distinct = len(set(self.filled))
         self.length = sum(map(len, self.filled)) / max(1, len(self.filled))
         self.numeric = bool(self.filled) and all(_number(text) for text in self.filled)
@@ -51,6 +52,11 @@ class _Column:
 
     def hinted(self, role: str) -> bool:
         return bool(self.spelled & WORDS[role])
+
+
+def _beginning(one: Cell) -> str:
+    text = one if isinstance(one, str) else " ".join(word[:LOOKED_AT_WORD] for word in one[:LOOKED_AT_WORD])
+    return text[:LOOKED_AT]
 
 
 def _number(text: str) -> bool:
@@ -67,11 +73,11 @@ def guess(table: Table, sample: Sequence[Row]) -> Guess:
         found, reasons = _ids(found, reasons, rest, len(rows))
     place = table.columns.index(found.text) if found.text else 0
     texts = (row.cells[place] for row in rows[:200]) if found.text else ()
-    spoken = language.likely(one if isinstance(one, str) else " ".join(one) for one in texts)
+    spoken = language.likely(map(_beginning, texts))
     if found.application == "translation":
         other = table.columns.index(found.target)
         answers = (row.cells[other] for row in rows[:200])
-        pair = spoken, language.named(found.target) or language.likely(str(one) for one in answers)
+        pair = spoken, language.named(found.target) or language.likely(map(_beginning, answers))
         spoken = "-".join(pair) if all(pair) else ""
     return Guess(found, spoken, reasons)
 
@@ -96,7 +102,7 @@ def _ner(columns: list[_Column]) -> Found:
         for words in columns:
             alike = sum(a == b for a, b in zip(words.words, tags.words, strict=True))
             if words is not tags and not words.tags and alike > 0.9 * len(tags.words):
-                why = f"“{tags.name}” holds tags such as B-PER, as many as “{words.name}” has words."
+                why = f"{quoted(tags.name)} holds tags such as B-PER, as many as {quoted(words.name)} has words."
                 return Mapping("ner", words.name, tags.name), {"application": why}
     return None
 
@@ -107,7 +113,7 @@ def _translation(columns: list[_Column]) -> Found:
         return None
     names = sorted(spoken, key=lambda name: spoken[name] != "en")
     text, target = names[0], next(name for name in names if spoken[name] != spoken[names[0]])
-    why = f"“{text}” and “{target}” are named after languages."
+    why = f"{quoted(text)} and {quoted(target)} are named after languages."
     return Mapping("translation", text, target=target), {"application": why}
 
 
@@ -115,7 +121,7 @@ def _summarisation(columns: list[_Column]) -> Found:
     for short in (one for one in columns if one.hinted("target") and not one.numeric):
         long = max((one for one in columns if one is not short), key=lambda one: one.length, default=None)
         if long and long.length > 1.5 * short.length > 0 and short.distinct > 0.5 * len(short.filled):
-            why = f"“{short.name}” is named like a summary and shorter than “{long.name}”."
+            why = f"{quoted(short.name)} is named like a summary and shorter than {quoted(long.name)}."
             return Mapping("summarisation", long.name, target=short.name), {"application": why}
     return None
 
@@ -128,9 +134,10 @@ def _sentiment(columns: list[_Column]) -> Found:
     if not label or not text:
         return None
     reasons = {
-        "application": f"“{label.name}” has few different values beside a text.",
-        "label": f"“{label.name}” has {label.distinct} different values in the first {len(label.filled):,} rows.",
-        "text": f"“{text.name}” " + ("is named like a text." if text.hinted("text") else "has the longest texts."),
+        "application": f"{quoted(label.name)} has few different values beside a text.",
+        "label": f"{quoted(label.name)} has {label.distinct} different values in the first {len(label.filled):,} rows.",
+        "text": f"{quoted(text.name)} "
+        + ("is named like a text." if text.hinted("text") else "has the longest texts."),
     }
     return Mapping("sentiment", text.name, label.name), reasons
 
@@ -159,8 +166,8 @@ def _ids(found: Mapping, reasons: dict[str, str], rest: list[_Column], rows: int
     for one in rest:
         if one.hinted("id") and one.distinct == rows and not names["id"]:
             names["id"] = one.name
-            reasons = reasons | {"id": f"“{one.name}” is different in every row."}
+            reasons = reasons | {"id": f"{quoted(one.name)} is different in every row."}
         elif one.hinted("group") and limits.LEAST_GROUPS <= one.distinct < rows and not names["group"]:
             names["group"] = one.name
-            reasons = reasons | {"group": f"“{one.name}” looks like the document that a row is from."}
+            reasons = reasons | {"group": f"{quoted(one.name)} looks like the document that a row is from."}
     return Mapping(found.application, found.text, found.label, found.target, names["id"], names["group"]), reasons

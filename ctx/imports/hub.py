@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ctx.errors import BadInput, Unavailable
+from ctx.imports.names import brief, quoted
 from ctx.imports.tables import Row, Table, cell, flat
 
 PREFIX = "hf:"
@@ -21,7 +22,7 @@ def table(given: str) -> Table:
     """The columns and rows of the training split. Raises BadInput, Unavailable."""
     name = given.removeprefix(PREFIX)
     if not NAME.fullmatch(name) or ".." in name:
-        raise BadInput(f"“{given}” names no data set of the hub: it looks like {PREFIX}owner/name.")
+        raise BadInput(f"{quoted(given)} names no data set of the hub: it looks like {PREFIX}owner/name.")
     data = _loaded(name)
     columns = tuple(flat(next(iter(_records(name, data)), {})))
     if not columns:
@@ -73,5 +74,5 @@ def _named(record: dict[str, Any], features: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failed(name: str, error: Exception) -> Unavailable:
-    said = " ".join(str(error).split())[:120]
-    return Unavailable(f"The data set {name} could not be read from the hub ({type(error).__name__}: {said}).")
+    said = f"{type(error).__name__}: {brief(error)}"
+    return Unavailable(f"The data set {name} could not be read from the hub ({said}): try later, or import a file.")

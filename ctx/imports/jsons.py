@@ -10,6 +10,7 @@ from typing import Any
 from ctx.errors import BadInput
 from ctx.imports import limits
 from ctx.imports.lines import Encoding, decoded, encoding, lines
+from ctx.imports.names import brief, quoted
 from ctx.imports.sources import Source
 from ctx.imports.tables import Reading, Row, Table, cell, flat
 
@@ -42,7 +43,7 @@ def table(source: Source, reading: Reading) -> Table:
     first, _, rest = start.partition("\n")
     if source.extension == ".json" and (isinstance(_parsed(first), str) or not rest.strip()):
         name, records = _inside(source, found)
-        note = f"Its rows are the list under “{name}”."
+        note = f"Its rows are the list under {quoted(name)}."
         return _made(
             source, "JSON", (found.note, note), lambda: ((n, _record(r), "") for n, r in enumerate(records, 1))
         )
@@ -83,7 +84,7 @@ def _parsed(text: str) -> Record:
     except RecursionError:
         return DEEP
     except ValueError as error:
-        return f"it isn't JSON ({str(error)[:80]})"
+        return f"it isn't JSON ({brief(error)})"
 
 
 def _record(value: Any) -> Record:

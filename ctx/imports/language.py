@@ -57,7 +57,7 @@ def likely(texts: Iterable[str]) -> str:
     total = sum(words.values())
     found = {code: sum(words[word] for word in little.split()) for code, little in LITTLE.items()}
     first, second = sorted(found, key=lambda code: -found[code])[:2]
-    sure = total >= 20 and found[first] >= 0.08 * total and found[first] > 1.2 * found[second]
+    sure = total >= 10 and found[first] >= 0.08 * total and found[first] > 1.2 * found[second]
     return first if sure else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctx.errors import BadInput, UnknownName
+from ctx.imports.names import listed, quoted
 
 ANSWERS = {"sentiment": "label", "ner": "label", "translation": "target", "summarisation": "target"}
 
@@ -34,7 +35,7 @@ class Mapping:
 
     def checked(self, columns: Sequence[str]) -> Mapping:
         """The mapping itself; raises BadInput where it lacks a column or names one that isn't there."""
-        there = ", ".join(columns)
+        there = listed(columns)
         if not self.application:
             raise BadInput(f"What is it for? Name the application ({', '.join(ANSWERS)}); its columns are: {there}.")
         if self.application not in ANSWERS:
@@ -46,9 +47,9 @@ class Mapping:
         for role in ("text", needed, "id", "group"):
             column = getattr(self, role)
             if column and column not in columns:
-                raise BadInput(f"There is no column “{column}” for the {role}. There are: {there}.")
+                raise BadInput(f"There is no column {quoted(column)} for the {role}. There are: {there}.")
         if self.text == self.answer:
-            raise BadInput(f"The column “{self.text}” can't be both the text and the {needed}: name another one.")
+            raise BadInput(f"The column {quoted(self.text)} can't be both the text and the {needed}: name another one.")
         if self.renames and self.application != "sentiment":
             raise BadInput(f"Only labels can be renamed, and {self.application} has none: leave the renames out.")
         return self

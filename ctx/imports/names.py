@@ -5,17 +5,35 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 
-LONGEST_NAME, LONGEST_SLUG = 80, 40
+LONGEST_NAME, LONGEST_SLUG, LISTED = 80, 40, 20
 SLUG = re.compile(r"my-[a-z0-9]+(-[a-z0-9]+)*")
 
 
+def brief(text: object, most: int = LONGEST_NAME) -> str:
+    """A text for a message: on one line, without control characters (the right-to-left override is one), not long."""
+    start = str(text)
+    if len(start) > 2 * most:
+        start = f"{start[:most]}…{start[-most:]}"
+    clean = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in start).split())
+    return clean if len(clean) <= most else f"{clean[: most // 2]}…{clean[-most // 2 + 1 :]}"
+
+
+def quoted(text: object) -> str:
+    """A name or a word in quotes, for a message."""
+    return f"“{brief(text, 40)}”"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, the first of many."""
+    more = f" … ({len(names):,} in all)" if len(names) > LISTED else ""
+    return ", ".join(brief(name, 40) for name in names[:LISTED]) + more
+
+
 def shown(name: str) -> str:
-    """The last part of a path, without control characters (the right-to-left override is one) and not too long."""
-    last = re.split(r"[/\\]", name)[-1]
-    clean = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in last).split())
-    if len(clean) > LONGEST_NAME:
-        clean = f"{clean[: LONGEST_NAME // 2]}…{clean[-LONGEST_NAME // 2 + 1 :]}"
+    """The last part of a path, made fit to show."""
+    clean = brief(re.split(r"[/\\]", name)[-1])
     return clean if clean.strip(". ") else "unnamed"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ctx.errors import BadInput
 from ctx.imports import limits
+from ctx.imports.names import brief, listed
 from ctx.imports.sources import Source
 from ctx.imports.tables import Cell, Row, Table, cell
 
@@ -29,7 +30,7 @@ def table(source: Source) -> Table:
     left_out = [field.name for field in fields if field.name not in names]
     if not names or len(set(names)) < len(names) or len(names) > limits.MOST_COLUMNS:
         raise BadInput(f"{source.name} has no columns of text and numbers, each with a name of its own.")
-    note = (f"Left out, since they hold neither text nor numbers: {', '.join(left_out)}.",) if left_out else ()
+    note = (f"Left out, since they hold neither text nor numbers: {listed(left_out)}.",) if left_out else ()
 
     def read() -> Iterator[Row]:
         number = 0
@@ -123,5 +124,4 @@ def _text(raw: bytes) -> str:
 
 
 def _damaged(name: str, error: Exception) -> BadInput:
-    said = " ".join(str(error).split())[:120]
-    return BadInput(f"{name} can't be read as Parquet ({said}): it is damaged; save it again.")
+    return BadInput(f"{name} can't be read as Parquet ({brief(error)}): it is damaged; save it again.")

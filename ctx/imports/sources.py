@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 
 from ctx.errors import BadInput
 from ctx.imports import limits
-from ctx.imports.names import shown
+from ctx.imports.names import brief, shown
 
 CHUNK = 1 << 16
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile, RuntimeError, OSError)
@@ -81,7 +81,7 @@ class Source:
             yield file
 
     def _damaged(self, error: Exception) -> BadInput:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = brief(error) or type(error).__name__
         return BadInput(f"{self.name} can't be read ({said}): it is damaged or locked; save it again, unpacked.")
 
 
@@ -95,7 +95,7 @@ def source(path: Path, name: str = "") -> Source:
             start = file.read(4)
         size = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise BadInput(f"{name} can't be opened ({error}): check its name and permissions.") from None
+        raise BadInput(f"{name} can't be opened ({brief(error)}): check its name and permissions.") from None
     if not size:
         raise BadInput(f"{name} is empty: choose another file.")
     if size > limits.MOST_BYTES:
@@ -127,7 +127,9 @@ def zip_members(path: Path, name: str) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()
     except (*DAMAGED, NotImplementedError, ValueError) as error:
-        raise BadInput(f"{name} looks like a zip file and can't be read as one ({error}): save it again.") from None
+        raise BadInput(
+            f"{name} looks like a zip file and can't be read as one ({brief(error)}): save it again."
+        ) from None
 
 
 def check_unpacked(name: str, unpacked: int, packed: int, most: int = 0) -> None:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ctx.errors import BadInput, Unavailable
 from ctx.home import home
 from ctx.imports.examples import Made
+from ctx.imports.names import listed, quoted
 
 META, EXAMPLES = "meta.json", "examples.parquet"
 BATCH = 20_000  # rows; also what the content's hash is taken over
@@ -182,7 +183,7 @@ def forget(context_id: str, owner: str) -> Meta:
     if found is None or found.forgotten or found.owner not in ("", owner):
         mine = [m.id for f, _ in folders() if (m := read_meta(f)) and m.owner in ("", owner) and not m.forgotten]
         raise BadInput(
-            f"You have imported no context called “{context_id}”. There are: {', '.join(mine) or 'none yet'}."
+            f"You have imported no context called {quoted(context_id)}. There are: {listed(mine) or 'none yet'}."
         )
     part = found.folder / f"{META}.{uuid4().hex}.part"
     try:

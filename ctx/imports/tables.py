@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ctx.errors import BadInput
 from ctx.imports import limits
+from ctx.imports.names import quoted
 
 Cell = str | tuple[str, ...]
 
@@ -96,7 +97,7 @@ def header(cells: Sequence[Cell], name: str) -> tuple[tuple[str, ...], list[str]
             count += 1
             called = f"{wanted} ({count})"
         if count > 1:
-            notes.append(f"The header has “{wanted}” more than once: column {number} is called “{called}”.")
+            notes.append(f"The header has {quoted(wanted)} more than once: column {number} is called {quoted(called)}.")
         found.append(called)
     return tuple(found), notes
 
