@@ -2,7 +2,8 @@
 
 ``translation/{framework,notebooks,cms,shop}-en-{es,fr,de,zh,pt,it}``: Django, JupyterLab, Wagtail, Oscar. Catalogues
 hold ``msgid`` (English) and ``msgstr`` pairs, in gettext's .po or .mo format. The same English sentence occurs in
-several languages and programs, so sentences are split by name: one that is tested in one context is trained on in none.
+several languages and programs, so sentences are split by name: one that is tested in one context is trained on in none,
+nor is one that differs in articles or plurals alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ FEWEST, MOST = 2, 40  # words of an English sentence
 NOT_PROSE = re.compile(r"%[\w(%]|[{}<>\\`|_*#$=^~@\[\]]|&[\w#]|://|www\.|(?<![\w/])/\w|\w\.(?:html?|py|js|json)\b")
 INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufe0f\ufeff]")
 CHINESE = re.compile("[\u4e00-\u9fff]")
+ARTICLES = {"a", "an", "the", "this", "these", "your"}
 LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -143,13 +145,19 @@ class _Catalogue(Context):
             name = normal(english)
             if name not in kept and _teaches(english, translated, self.target):
                 number = hashlib.sha256(name.encode()).hexdigest()[:12]
-                kept[name] = Example(number, english, translated, group=name, stratum="")
+                kept[name] = Example(number, english, translated, group=family(english), stratum="")
         return list(kept.values())
 
 
 def normal(english: str) -> str:
     """What makes two English sentences the same: their words, whatever their case, spacing and punctuation."""
     return " ".join(re.findall(r"\w+", english.casefold()))
+
+
+def family(english: str) -> str:
+    """What puts English sentences into one group: their words without articles and plurals."""
+    words = [word.removesuffix("s") for word in normal(english).split() if word not in ARTICLES]
+    return " ".join(word for word in words if word) or normal(english)
 
 
 def _messages(archive: str, locale: str) -> Iterator[tuple[str, str]]:
