@@ -66,7 +66,7 @@ def main() -> None:
     alone = run(target_only(), METRIC, DRAWS)
     setup = Setup(canonical(target_only()))
     rows = setup.rows["target"]
-    floor = setup.task.floor(rows.encoded.targets[rows.learn], rows.encoded.targets[rows.test])[METRIC]
+    floor = setup.task.floor(rows.examples(rows.learn), rows.examples(rows.test), rows.context.labels)[METRIC]
     print(f"| always one answer | {floor:.3f} | | | | 0 | |")
     fair = {"target only, plain": alone, "target only, equal total updates": run(target_only(2), METRIC, DRAWS)}
     for lr, decay, balanced in itertools.product((1e-3, 1e-2, 1e-1), (0.01, 1.0), (False, True)):

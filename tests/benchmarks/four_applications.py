@@ -1,0 +1,98 @@
+"""Does a source in another language, domain or library help? One pair or more for each application, 5 draws.
+
+    python -m tests.benchmarks.four_applications [PAIR …] [--draws 5]
+
+Every pair has: what needs no learning (the floor), target only with as many *target* updates as the transfer arm, the
+same with as many updates *in all*, the source alone (zero-shot), source and target jointly, and the source first, then
+the target. Differences are paired by draw against the better of the two target-only arms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
+from ctx.parts import Choice
+from ctx.setup import Setup
+from ctx.study import target_updates
+from tests.benchmarks.draws import HEADER, Arm, line, mean, run
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, a target, how many examples of each, the metric, the layer that is read."""
+
+    source: str
+    target: str
+    size: int
+    source_size: int | None = None
+    metric: str = "macro_f1"
+    epochs: int = 5
+    readout: int | None = None
+
+    def config(self) -> RunConfig:
+        knobs = {} if self.readout is None else {"readout": self.readout}
+        return RunConfig(
+            sources=(SourceChoice(id=self.source, size=self.source_size),),
+            target=ContextChoice(id=self.target, size=self.size),
+            backbone=Choice(name="e5", knobs=knobs),
+            optim=Optim(epochs=self.epochs),
+        )
+
+
+PAIRS = {
+    "sentiment": Pair("sentiment/tweets", "sentiment/computers-zh", 20),
+    "ner": Pair("ner/news-zh", "ner/encyclopaedia-ja", 40, 600, "f1", readout=8),
+    "translation-language": Pair("translation/cms-en-pt", "translation/cms-en-es", 200, 400, "chrf"),
+    "translation-domain": Pair("translation/notebooks-en-es", "translation/cms-en-es", 200, 400, "chrf"),
+    "summaries-language": Pair("summarisation/wiki-en", "summarisation/wiki-es", 200, 400, "rougeL"),
+    "summaries-library": Pair("summarisation/scipy", "summarisation/pandas", 200, 400, "rougeL"),
+}
+
+
+def arms(pair: Pair) -> dict[str, RunConfig]:
+    """Every arm's configuration, of the first draw."""
+    config = pair.config()
+    updates = target_updates(config) or 0
+    alone = {
+        f"target only, {words}": Choice(name="target-only", knobs={"updates": updates * factor})
+        for words, factor in (("equal target updates", 1), ("equal total updates", 2))
+    }
+    schedules = alone | {"source only": Choice(name="source-only")}
+    schedules |= {f"joint, λ = {lam:g}": Choice(name="joint", knobs={"lam": lam}) for lam in (0.1, 1.0)}
+    schedules["source, then target"] = Choice(name="sequential")
+    return {name: config.model_copy(update={"schedule": schedule}) for name, schedule in schedules.items()}
+
+
+def table(name: str, pair: Pair, draws: int) -> None:
+    """Train every arm and print the pair's table."""
+    began = time.perf_counter()
+    planned = arms(pair)
+    setup = Setup(canonical(next(iter(planned.values()))))
+    rows = setup.rows["target"]
+    floor = setup.task.floor(rows.examples(rows.learn), rows.examples(rows.test), rows.context.labels)[pair.metric]
+    print(f"\n{name}: {pair.source} → {pair.target}, {pair.size} labels, {pair.metric}, {draws} draws\n\n{HEADER}")
+    print(f"| {setup.task.floor_name} | {floor:.3f} | | | | 0 | |", flush=True)
+    found: dict[str, Arm] = {}
+    for arm, config in planned.items():
+        found[arm] = run(config, pair.metric, draws)
+        alone = [one for one in found if one.startswith("target only")]
+        fairest = max(alone, key=lambda one: mean(found[one].test))
+        print(line(arm, found[arm], None if arm in alone else found[fairest]), flush=True)
+    print(f"\n{time.perf_counter() - began:.0f} s")
+
+
+def main() -> None:
+    """Print the tables that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("pairs", nargs="*", choices=[[], *PAIRS], metavar="PAIR", help=", ".join(PAIRS))
+    parser.add_argument("--draws", type=int, default=5)
+    asked = parser.parse_args()
+    for name in asked.pairs or PAIRS:
+        table(name, PAIRS[name], asked.draws)
+
+
+if __name__ == "__main__":
+    main()
