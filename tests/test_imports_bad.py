@@ -236,6 +236,8 @@ def test_a_parquet_bomb_is_stopped_by_its_directory_or_stays_small(tmp_path: Pat
     rows = limits.MOST_ROWS + 1
     pq.write_table(pa.table({"text": pa.array(["x"] * rows).dictionary_encode()}), tmp_path / "rows.parquet")
     assert "more than 2,000,000" in refusal(tmp_path / "rows.parquet")
+    pq.write_table(pa.table({"text": [" " * 1_000_000] * 100}), tmp_path / "b.parquet", use_dictionary=False)
+    assert "unpacks to more than 200 times" in refusal(tmp_path / "b.parquet")
     long = "x" * 1_000_000
     texts = pa.DictionaryArray.from_arrays(pa.array([0] * 3_000), [long])
     inner = pa.DictionaryArray.from_arrays(pa.array([0] * 6_000_000), [long])
@@ -259,6 +261,27 @@ def test_an_excel_bomb_is_stopped_by_its_directory(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.xlsx", "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/more.xml", b" " * (limits.MOST_SHEETS + 1))
     assert "unpacks to more than 134 MB" in refusal(tmp_path / "a.xlsx")
+
+
+def test_entities_that_multiply_in_a_workbook_are_refused(tmp_path: Path) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in [("text", "label"), *REVIEWS]:
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10 if n else "ha" * 10}">' for n in range(9))
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as old, zipfile.ZipFile(tmp_path / "b.xlsx", "w") as new:
+        for info in old.infolist():
+            raw = old.read(info)
+            if b"Loud music" in raw:
+                raw = raw.replace(b"Loud music", b"&l8;")
+                tag = raw.index(b"<sst" if b"<sst" in raw else b"<worksheet")
+                raw = raw[:tag] + f"<!DOCTYPE x [{laughs}]>".encode() + raw[tag:]
+            new.writestr(info, raw)
+    began = time.perf_counter()
+    assert "can't be read as an Excel workbook" in refusal(tmp_path / "b.xlsx")
+    assert time.perf_counter() - began < 10
 
 
 @pytest.mark.parametrize("depth", [100_000, 3_000])

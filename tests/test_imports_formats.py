@@ -162,6 +162,13 @@ def test_words_and_tags_come_from_columns_too(tmp_path: Path) -> None:
     assert examples(tmp_path / "c.parquet") == wanted
 
 
+def test_types_of_entities_can_be_renamed_and_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, "n.conll", conll(SENTENCES))
+    said = Mapping("ner", "words", "tags", renames=(("PER", "PERSON"), ("LOC", "")))
+    found = examples(path, mapping=said)
+    assert found[0][1] == ("B-PERSON", "I-PERSON", "O", "B-PERSON", "O", "O")
+
+
 def test_parallel_files_are_pairs_line_by_line(tmp_path: Path) -> None:
     english = written(tmp_path, "train.en", "".join(f"The number {n} is green.\n" for n in range(12)))
     spanish = written(tmp_path, "train.es", "".join(f"El número {n} es verde.\r\n" for n in range(12)).encode("cp1252"))

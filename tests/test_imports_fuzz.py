@@ -133,9 +133,10 @@ PACKED = ("r.xlsx", "r.zip", "r.csv.gz", "r.conll", "r.parquet", "r.json")
 
 
 def is_literal(text: str, raw: bytes) -> bool:
-    """Whether the text stands in the file as it is, quotes doubled or not, in one of the encodings it may be in."""
-    written_so = (text, text.replace('"', '""'))
-    return any(form in raw.decode(codec, "replace") for form in written_so for codec in ("utf-8", "cp1252", "utf-16"))
+    """Whether its lines stand in the file as they are, quotes doubled or not, each in an encoding it may be in."""
+    whole = [raw.decode(codec, "replace") for codec in ("utf-8", "cp1252")]
+    lines = [line for one in (text, text.replace('"', '""')) for line in [one.split("\n")]]
+    return any(all(any(line in one for one in whole) for line in form) for form in lines)
 
 
 def assert_one_line(said: str) -> None:

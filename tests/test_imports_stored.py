@@ -128,6 +128,19 @@ def test_it_is_private_to_its_owner(tmp_path: Path) -> None:
     assert stored.forget(hers.id, "ada").id == hers.id
 
 
+def test_imports_at_the_same_time_get_names_of_their_own(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = []
+    for n in range(6):
+        (tmp_path / str(n)).mkdir()
+        paths.append(written(tmp_path / str(n), "hotels.csv", csv_text(MANY[n:])))
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(taken, paths))
+    assert len({one.meta.id for one in found if one.meta}) == 6
+    assert len(context.contexts()) == 6
+
+
 def test_what_is_forgotten_is_gone_but_its_runs_can_be_read(tmp_path: Path) -> None:
     meta = reviews(tmp_path)
     examples = meta.folder / stored.EXAMPLES

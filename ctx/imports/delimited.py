@@ -44,7 +44,7 @@ def table(source: Source, reading: Reading) -> Table:
     def read() -> Iterator[Row]:
         rows = iter(_Records(lines(source, found), delimiter))
         if has_header:
-            next(rows)
+            next(rows, None)
         for row in rows:
             if row.refused:
                 yield row

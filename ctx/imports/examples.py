@@ -43,7 +43,7 @@ def maker(mapping: Mapping, columns: Sequence[str]) -> Callable[[Row], Made]:
         taken: Answer
         said: Answer
         if mapping.application == "ner":
-            taken, said, changed = _tagged(text, given)
+            taken, said, changed = _tagged(text, given, renames)
             repaired = repaired or changed
         else:
             taken = _text(text, "text")
@@ -96,7 +96,7 @@ def _name(cell: Cell, what: str) -> str:
     return name
 
 
-def _tagged(text: Cell, given: Cell) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+def _tagged(text: Cell, given: Cell, renames: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     words, tags = _words(text, "text"), _words(given, "tags")
     if len(words) != len(tags):
         raise RefusedError(f"it has {len(words)} words and {len(tags)} tags")
@@ -105,9 +105,16 @@ def _tagged(text: Cell, given: Cell) -> tuple[tuple[str, ...], tuple[str, ...], 
         raise RefusedError(f"{quoted(wrong)} is no tag such as O, B-PER, I-PER")
     mended = bio(tags)
     changed = [(old, new) for old, new in zip(tags, mended, strict=True) if old != new]
+    renamed = tuple(_renamed(tag, renames) for tag in mended) if renames else mended
     if not changed:
-        return words, tags, ""
-    return words, mended, f"{len(changed)} tags changed so that entities begin with B, first {' → '.join(changed[0])}"
+        return words, renamed, ""
+    return words, renamed, f"{len(changed)} tags changed so that entities begin with B, first {' → '.join(changed[0])}"
+
+
+def _renamed(tag: str, renames: dict[str, str]) -> str:
+    sign, _, kind = tag.partition("-")
+    new = renames.get(kind, kind)
+    return f"{sign}-{new}" if new else "O"
 
 
 def _words(cell: Cell, what: str) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ class Mapping:
     """Columns by their part in an example; empty: none.
 
     ``text`` is the input (words for ner). ``label`` holds labels, or tags for ner; ``target`` the translation or the
-    summary. Rows of one ``group`` stay in one split. ``renames`` are (label, new label); a new label that is empty
-    leaves its rows out.
+    summary. Rows of one ``group`` stay in one split. ``renames`` are (label, new label), for ner (type of entity, new
+    type); an empty new label leaves its rows out, an empty new type its entities.
     """
 
     application: str = ""
@@ -50,6 +50,6 @@ class Mapping:
                 raise BadInput(f"There is no column {quoted(column)} for the {role}. There are: {there}.")
         if self.text == self.answer:
             raise BadInput(f"The column {quoted(self.text)} can't be both the text and the {needed}: name another one.")
-        if self.renames and self.application != "sentiment":
+        if self.renames and needed != "label":
             raise BadInput(f"Only labels can be renamed, and {self.application} has none: leave the renames out.")
         return self

@@ -13,7 +13,7 @@ from typing import Any
 from ctx.errors import BadInput
 from ctx.imports import limits
 from ctx.imports.names import brief, listed
-from ctx.imports.sources import Source
+from ctx.imports.sources import Source, check_unpacked
 from ctx.imports.tables import Cell, Row, Table, cell
 
 BATCH = 1_000  # rows
@@ -24,7 +24,7 @@ LONGEST = 4 * limits.MOST_TEXT + 4  # bytes that are looked at: more is refused 
 def table(source: Source) -> Table:
     """The columns of text, numbers and lists of them, and the rows. Raises BadInput."""
     file = _opened(source.path, source.name)
-    _check(source.name, file.metadata)
+    _check(source, file.metadata)
     fields = [file.schema_arrow.field(n) for n in range(len(file.schema_arrow.names))]
     names = [field.name for field in fields if _usable(field.type)]
     left_out = [field.name for field in fields if field.name not in names]
@@ -52,14 +52,16 @@ def _opened(path: Path, name: str, dictionaries: list[str] | None = None) -> Any
         raise _damaged(name, error) from None
 
 
-def _check(name: str, metadata: Any) -> None:
+def _check(source: Source, metadata: Any) -> None:
+    name = source.name
     groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
     size = sum(group.total_byte_size for group in groups)
     values = max((group.column(n).num_values for group in groups for n in range(group.num_columns)), default=0)
     if metadata.num_rows > limits.MOST_ROWS:
         raise BadInput(f"{name} has {metadata.num_rows:,} rows, more than {limits.MOST_ROWS:,}: import a part of it.")
-    if size > limits.MOST_BYTES or values > MOST_VALUES:
-        raise BadInput(f"{name} unpacks to {size / 1e6:,.0f} MB and {values:,} values: import a part of it.")
+    if values > MOST_VALUES:
+        raise BadInput(f"{name} has a column of {values:,} values, more than {MOST_VALUES:,}: import a part of it.")
+    check_unpacked(name, size, source.path.stat().st_size)
     if not metadata.num_rows:
         raise BadInput(f"{name} has no rows: choose another file.")
 

@@ -90,7 +90,7 @@ def source(path: Path, name: str = "") -> Source:
     name = shown(name or path.name)
     try:
         if not path.is_file():
-            raise BadInput(f"There is no file {path}: check the name and the folder.")
+            raise BadInput(f"There is no file {brief(path, 200)}: check the name and the folder.")
         with path.open("rb") as file:
             start = file.read(4)
         size = path.stat().st_size

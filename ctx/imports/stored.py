@@ -155,7 +155,7 @@ def drafted(application: str) -> Iterator[Writer]:
 
 
 def keep(writer: Writer, meta: Meta) -> Meta:
-    """Move what was written to its place; raises BadInput where something else lies there."""
+    """Move what was written to its place; raises FileExistsError where something else lies there."""
     with (writer.folder / META).open("w", encoding="utf-8") as file:
         file.write(meta.model_dump_json(indent=1))
         file.flush()
@@ -167,7 +167,7 @@ def keep(writer: Writer, meta: Meta) -> Meta:
         writer.folder.rename(meta.folder)
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) and meta.folder.exists():
-            raise taken(meta.id) from None
+            raise FileExistsError(meta.id) from None
         raise
     return meta
 

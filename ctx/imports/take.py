@@ -144,7 +144,12 @@ def _kept(
         content=content,
         file=file,
     )
-    return stored.keep(writer, meta)
+    while True:
+        try:
+            return stored.keep(writer, meta)
+        except FileExistsError:  # another process was quicker: the next number, or its refusal
+            renamed = context.free_id(mapping.application, about.id, slug(seen.table.name), about.owner)
+            meta = meta.model_copy(update={"id": renamed})
 
 
 def _same(content: str, about: About, mapping: Mapping) -> stored.Meta | None:
