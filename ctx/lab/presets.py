@@ -26,9 +26,10 @@ class Preset:
 
 def presets(config: RunConfig) -> list[Preset]:
     """Those that can be run here and change something, at most five."""
-    lesson = config.task().applications[0] == "lesson"
+    application = config.task().applications[0]
+    offered = {"lesson": _lesson, "sentiment": _sentiment}.get(application, _others)
     found = []
-    for preset in _lesson(config) if lesson else _sentiment(config):
+    for preset in offered(config):
         if preset is not None and preset.config != config and not needed(preset.config):
             found.append(preset)
     return found[:MOST]
@@ -67,6 +68,29 @@ def _sentiment(config: RunConfig) -> list[Preset | None]:
         _preset(swapped(config), "swap", t("The other way round"), t("What is easy one way may be hard back.")),
         _preset(config, "other", title, why, **other),
     ]
+
+
+def _others(config: RunConfig) -> list[Preset | None]:
+    """For names, translation and summaries: another kind of source, fewer and more labels, no pretraining."""
+    more, few = t("With more labels, does the target need a source?"), t("Few labels: here a source has most to give.")
+    plain = {"backbone": "tiny", "tuning": "full"}
+    why = t("A small encoder that has read nothing before.")
+    return [
+        _preset(
+            config, "domain", t("Another domain, the same language"), t("Words differ, grammar doesn't."), **_DOMAIN
+        ),
+        _preset(config, "tongue", t("Another language"), t("What the texts mean may carry over."), **_LANGUAGE),
+        _preset(config, "library", t("Another library"), t("Both are docstrings."), **_LIBRARY),
+        _preset(config, "few", t("20 labels"), few, target__size=20),
+        _preset(config, "many", t("300 labels: still worth it?"), more, target__size=300),
+        _preset(swapped(config), "swap", t("The other way round"), t("What is easy one way may be hard back.")),
+        _preset(config, "plain", t("Without pretraining"), why, **plain),
+    ]
+
+
+_DOMAIN = {"source": "translation/notebooks-en-es", "target": "translation/cms-en-es"}
+_LANGUAGE = {"source": "ner/news-zh", "target": "ner/tweets-en"}
+_LIBRARY = {"source": "summarisation/scipy", "target": "summarisation/pandas"}
 
 
 def _lesson(config: RunConfig) -> list[Preset | None]:
