@@ -91,6 +91,7 @@ def test_the_same_file_again_is_the_same_context(tmp_path: Path) -> None:
     named = reviews(tmp_path, id="my-other")
     assert named.id == "sentiment/my-other"
     assert len(context.contexts()) == 2
+    assert reviews(tmp_path, licence="CC0").id == "sentiment/my-hotels-2"
     assert data.digest(ContextChoice(id=first.id)) != data.digest(ContextChoice(id=named.id)), "the name counts too"
     assert first.content == named.content
 

@@ -153,12 +153,14 @@ def _kept(
 
 
 def _same(content: str, about: About, mapping: Mapping) -> stored.Meta | None:
-    """The same examples imported before by the same person, where no other name was asked for."""
+    """The same examples imported before by the same person, where nothing else is said of them now."""
     if about.id or about.title:
         return None
     for cls in context.contexts(about.owner).values():
         meta = cls.meta
         alike = (content, mapping.application, about.owner, about.used)
-        if (meta.content, meta.application, meta.owner, meta.used) == alike:
+        said = [(name, getattr(about, name)) for name in ("language", "domain", "culture", "licence")]
+        same = all(not value or value == getattr(meta, name) for name, value in said)
+        if same and (meta.content, meta.application, meta.owner, meta.used) == alike:
             return meta
     return None
