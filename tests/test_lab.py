@@ -6,6 +6,7 @@ import pytest
 from ctx.config import ContextChoice, RunConfig, SourceChoice, check
 from ctx.errors import BadInput
 from ctx.lab import answer, effect, history, link, presets, sentences, settings, words
+from ctx.lab.applications import applications
 from ctx.lab.data import default, example, floor, sample
 from ctx.parts import Choice
 from ctx.records import Run
@@ -240,12 +241,13 @@ def test_differences_between_studies_name_only_what_differs(store: Store) -> Non
 # -- try next
 
 
-@pytest.mark.parametrize("config", [SAMPLE, default("lesson")])
+@pytest.mark.parametrize("config", [sample(name) or default(name) for name in applications()])
 def test_presets_can_be_run_and_change_something(config: RunConfig) -> None:
     found = presets.presets(config)
-    assert 2 <= len(found) <= 5
+    assert 1 <= len(found) <= 5
     for preset in found:
         assert check(preset.config) != config
+        assert preset.config.task().name == config.task().name
         assert rows(preset.config, 1)
 
 

@@ -73,24 +73,27 @@ def _sentiment(config: RunConfig) -> list[Preset | None]:
 def _others(config: RunConfig) -> list[Preset | None]:
     """For names, translation and summaries: another kind of source, fewer and more labels, no pretraining."""
     more, few = t("With more labels, does the target need a source?"), t("Few labels: here a source has most to give.")
-    plain = {"backbone": "tiny", "tuning": "full"}
+    title, what, pair = _kinds()[config.task().applications[0]]
     why = t("A small encoder that has read nothing before.")
     return [
-        _preset(
-            config, "domain", t("Another domain, the same language"), t("Words differ, grammar doesn't."), **_DOMAIN
-        ),
-        _preset(config, "tongue", t("Another language"), t("What the texts mean may carry over."), **_LANGUAGE),
-        _preset(config, "library", t("Another library"), t("Both are docstrings."), **_LIBRARY),
+        _preset(config, "kind", title, what, **pair),
         _preset(config, "few", t("20 labels"), few, target__size=20),
         _preset(config, "many", t("300 labels: still worth it?"), more, target__size=300),
         _preset(swapped(config), "swap", t("The other way round"), t("What is easy one way may be hard back.")),
-        _preset(config, "plain", t("Without pretraining"), why, **plain),
+        _preset(config, "plain", t("Without pretraining"), why, backbone="tiny", tuning="full"),
     ]
 
 
-_DOMAIN = {"source": "translation/notebooks-en-es", "target": "translation/cms-en-es"}
-_LANGUAGE = {"source": "ner/news-zh", "target": "ner/tweets-en"}
-_LIBRARY = {"source": "summarisation/scipy", "target": "summarisation/pandas"}
+def _kinds() -> dict[str, tuple[str, str, dict[str, str]]]:
+    """By application a source of another kind: what the button says, why, and the pair."""
+    domain = {"source": "translation/notebooks-en-es", "target": "translation/cms-en-es"}
+    library = {"source": "summarisation/scipy", "target": "summarisation/pandas"}
+    names = {"source": "ner/news-zh", "target": "ner/tweets-en"}
+    return {
+        "ner": (t("Chinese news for English tweets"), t("Neither the words nor the signs are shared."), names),
+        "translation": (t("Another domain, the same language"), t("Words differ, grammar doesn't."), domain),
+        "summarisation": (t("One library's docstrings for another's"), t("Alike in style, not in words."), library),
+    }
 
 
 def _lesson(config: RunConfig) -> list[Preset | None]:
