@@ -26,7 +26,7 @@ BUCKET = 8  # token lengths are padded to a multiple of this
 class Encoded:
     """All examples of a context for one backbone. ``tokens``: whether rows are token ids of differing length.
 
-    ``references``: what answers are judged against, one row an example.
+    ``references``: what answers are judged against, one row an example. ``name`` is "" for what is used only once.
     """
 
     name: str
@@ -43,7 +43,14 @@ class Encoded:
 
 
 class Batch:
-    """Rows of a context. Tensors are made when asked for: with a frozen prefix nobody asks for the inputs."""
+    """Rows of a context. Tensors are made when asked for: with a frozen prefix nobody asks for the inputs.
+
+    ``changed``: how many of them an augmentation changed, None without one; ``mix``: each one's partner ``[B]`` and
+    the share that it keeps for itself, where features are mixed.
+    """
+
+    changed: int | None = None
+    mix: tuple[np.ndarray, float] | None = None
 
     def __init__(self, encoded: Encoded, rows: np.ndarray, length: int = 0) -> None:
         self.encoded, self.rows = encoded, rows

@@ -112,6 +112,7 @@ def check(config: RunConfig) -> RunConfig:
             f"and these contexts are {application}: choose another backbone."
         )
     make("tunings", config.tuning).check(backbone.layers())
+    _check_augment(config, application)
     _check_roles(config, schedule, contexts)
     for key in contexts:
         if key.split(".")[0] in schedule.uses:
@@ -132,6 +133,17 @@ def _one_application(config: RunConfig, contexts: dict[str, Context]) -> str:
         raise BadInput(f"{x} is {a} and {y} is {b}: source and target must be of one application.")
     config.task()
     return next(iter(applications))
+
+
+def _check_augment(config: RunConfig, application: str) -> None:
+    names = [choice.name for choice in config.augment]
+    backbone = part("backbones", config.backbone.name)
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"The augmentation {name} is named twice: name it once.")
+        unfit: str = part("augment", name).unfit(application, backbone)
+        if unfit:
+            raise BadInput(unfit)
 
 
 def _check_roles(config: RunConfig, schedule: Schedule, contexts: dict[str, Context]) -> None:
@@ -161,7 +173,10 @@ def _check_size(choice: ContextChoice) -> None:
 
 
 def canonical(config: RunConfig) -> RunConfig:
-    """The one form of all configurations that train alike: what is run, stored and looked up."""
+    """The one form of all configurations that train alike: what is run, stored and looked up.
+
+    Augmentations follow one another by name, in whatever order they were asked for.
+    """
     config = check(config)
     schedule = make("schedules", config.schedule).canonical()
     uses = make("schedules", schedule).uses
@@ -175,7 +190,7 @@ def canonical(config: RunConfig) -> RunConfig:
         tuning=_defaults_dropped("tunings", tuning),
         balancer=_defaults_dropped("balancers", config.balancer),
         penalties=tuple(_defaults_dropped("penalties", c) for c in config.penalties),
-        augment=tuple(_defaults_dropped("augment", c) for c in config.augment),
+        augment=tuple(_defaults_dropped("augment", c) for c in sorted(config.augment, key=lambda c: c.name)),
         optim=_effective(config),
         keep=config.keep,
         seed=config.seed,

@@ -9,7 +9,7 @@ functions (``ctx.plan`` and ``ctx.errors`` are as light and may be imported too)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from ctx.context import Asset as Asset
 from ctx.context import Context as Context
@@ -141,10 +141,51 @@ class Tuning(Part):
         raise NotImplementedError
 
 
+class Pool(Protocol):
+    """What an augmentation may draw from: the texts of the context's own training split, and no labels but its own."""
+
+    def near(self, word: str) -> Sequence[str]:
+        """Other words of the training split that mean about the same, nearest first, by the backbone's embeddings."""
+
+    def mentions(self, kind: str) -> Sequence[tuple[str, ...]]:
+        """The names of an entity type in the examples learnt from, each as often as it occurs."""
+
+
 class Augmentation(Part):
-    """A change to training examples."""
+    """A change to training examples, drawn anew for every batch: of the words (`change`), or of the features (`mix`).
+
+    ``applications``: where it means something. ``embeddings``: whether it needs those of a pretrained backbone.
+    """
 
     kind = "augment"
+    applications: ClassVar[tuple[str, ...]] = ()
+    embeddings: ClassVar[bool] = False
+
+    @classmethod
+    def unfit(cls, application: str, backbone: type[Backbone]) -> str:
+        """Why it can't be used there, in a sentence; "" where it can."""
+        if application not in cls.applications:
+            known = ", ".join(cls.applications)
+            return f"The augmentation {cls.name} is for {known}, not for {application}: leave it out."
+        if cls.embeddings and backbone.vectors is Backbone.vectors:
+            return (
+                f"The augmentation {cls.name} needs pretrained embeddings, which {backbone.name} has not: leave it out."
+            )
+        return ""
+
+    def change(
+        self, words: list[str], tags: list[str], random: np.random.Generator, pool: Pool
+    ) -> tuple[list[str], list[str]]:
+        """An example's words and their tags, changed; both lists may be kept, neither is emptied.
+
+        Tags are BIO, all "O" where the application has none, and stay well-formed, one a word. Words are characters
+        in Chinese and Japanese texts. No torch.
+        """
+        return words, tags
+
+    def mix(self, size: int, random: np.random.Generator) -> tuple[np.ndarray, float] | None:
+        """Each example's partner ``[size]`` in the batch, and the share that it keeps for itself; None: no mixing."""
+        return None
 
 
 def readout_layer(readout: int | None, layers: int) -> int:

@@ -2,6 +2,7 @@
 
 A row's output is always computed in one shape, 32 rows padded to the row's own length bucket, whatever batch asks for
 it first: so it is the same to the bit whether it was kept from an earlier run or not. Kept for the life of the process.
+Augmented examples are no rows of a context: theirs is computed plainly, batch by batch, and not kept.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Memo:
         """What the lowest ``depth`` blocks give for a batch; None for depth 0. ``weights`` names what they hold."""
         if depth == 0:
             return None
+        if not batch.encoded.name:  # drawn for one batch only
+            with torch.no_grad():
+                return model.run(batch, stop=depth)
         table = self._table((weights, depth, batch.encoded.name), len(batch.encoded.lengths))
         there = table.there[batch.rows]
         if not there.all():

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctx.augmented import Batches
 from ctx.batches import ContextRows, rows_of
 from ctx.config import RunConfig
 from ctx.model import weights_name
@@ -34,6 +35,7 @@ class Setup:
         self.phases = make("schedules", config.schedule).phases(config, sizes)
         self.steps: int = sum(phase.epochs * phase.updates for phase in self.phases)
         self.samplers = {key: rows.sampler(config, key) for key, rows in self.rows.items()}
+        self.batches = {key: Batches(config, key, rows, self.backbone, self.task) for key, rows in self.rows.items()}
         self.class_weights = {key: self._class_weights(rows) for key, rows in self.rows.items()}
 
     def trained_on(self) -> set[str]:

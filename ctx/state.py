@@ -14,7 +14,8 @@ class Position:
     """Where a run stands, as plain numbers: ``update`` of ``epoch`` of ``phase``, after ``step`` updates in all.
 
     ``best`` and ``kept_step``: the lowest selection loss of this phase and where it was; ``touched``: the parameters
-    that have ever learned; ``batches`` and ``seen``: batches and examples taken of each context.
+    that have ever learned; ``batches`` and ``seen``: batches and examples taken of each context; ``changed``: those of
+    them that an augmentation changed, empty without one.
     """
 
     step: int = 0
@@ -26,6 +27,14 @@ class Position:
     touched: list[str] = field(default_factory=list)
     batches: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+
+    def take(self, key: str, examples: int, changed: int | None) -> None:
+        """Count a batch of a context."""
+        self.batches[key] = self.batches.get(key, 0) + 1
+        self.seen[key] = self.seen.get(key, 0) + examples
+        if changed is not None:
+            self.changed[key] = self.changed.get(key, 0) + changed
 
 
 @dataclass

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx import evaluation
+from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
 from ctx.model import Model, build, space_of
@@ -166,7 +167,7 @@ class Trainer:
         for key in phase.active(done):
             batches[key] = self._next(key)
             hidden[key], out = self._forward(key, batches[key])
-            losses[key] = self.setup.task.loss(out, batches[key], self.setup.class_weights[key])
+            losses[key] = loss_of(self.setup.task, out, batches[key], self.setup.class_weights[key])
         weights = {key: phase.weights[key](done / total) for key in losses}
         values = {f"loss/{key}": loss.item() for key, loss in losses.items()}
         values |= self._penalise(Step(self.model, done / total, batches, hidden))
@@ -180,15 +181,13 @@ class Trainer:
         return values
 
     def _next(self, key: str) -> Batch:
-        n = self.at.batches.get(key, 0)
-        batch = self.setup.rows[key].encoded.batch(self.setup.samplers[key][n])
-        self.at.batches[key] = n + 1
-        self.at.seen[key] = self.at.seen.get(key, 0) + len(batch)
+        batch = self.setup.batches[key][self.at.batches.get(key, 0)]
+        self.at.take(key, len(batch), batch.changed)
         return batch
 
     def _forward(self, key: str, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the head reads ``[B, …]``, and what it says."""
-        hidden = self._hidden(batch)
+        hidden = mixed(self._hidden(batch), batch)
         return hidden, self._head(key)(hidden, batch)
 
     def _hidden(self, batch: Batch) -> Tensor:
@@ -233,7 +232,8 @@ class Trainer:
         return values | self._seen()
 
     def _seen(self) -> dict[str, float]:
-        return {f"seen/{key}": float(self.at.seen.get(key, 0)) for key in self.setup.rows}
+        changed = {f"changed/{key}": float(count) for key, count in self.at.changed.items()}
+        return {f"seen/{key}": float(self.at.seen.get(key, 0)) for key in self.setup.rows} | changed
 
     def _first_look(self) -> dict[str, float]:
         values = self._look(evaluation.FIRST, 0) | {"phase": 0.0}
@@ -251,6 +251,7 @@ class Trainer:
         final |= {
             "updates": {key: self.at.batches.get(key, 0) for key in rows},
             "seen": {key: self.at.seen.get(key, 0) for key in rows},
+            **({"changed": dict(self.at.changed)} if self.at.changed else {}),
             "parameters": self.model.counts(self.at.touched),
             "kept_step": self.at.kept_step,
             "steps": self.setup.steps,

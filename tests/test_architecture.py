@@ -19,20 +19,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
-    "ground": "errors home filelock plan knobs metrics i18n migrations.versions",
+    "ground": "errors home filelock plan knobs metrics i18n kept migrations.versions",
     "parts": "parts context task objectives",
     "what parts use": (
         "layers archives index assets e5file encoder folders spans sample_files tagged rouge beam pointer writer "
-        "writing docstring libraries grammar"
+        "writing docstring libraries grammar wording distance"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data config sampling replay flags study verdict",
-    "engine": "state batches setup model prefix optim evaluation train warm",
+    "configuration": "data cards pairs config sampling replay flags study verdict",
+    "engine": "state batches augmented setup model prefix optim evaluation train warm embeddings",
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
-    "workers": "manifest checkpoint gc recorder predict worker hand workforce dispatch",
-    "shown": "charts charts_runs curves readings compare labels overlay repeat results lab",
+    "workers": "manifest checkpoint gc recorder predict describe worker hand workforce dispatch",
+    "shown": "pair_words charts charts_runs curves readings compare labels overlay repeat results lab",
     "command line": "commands cli",
     "pages' blocks": "ui",
     "pages": "app pages",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-    from torch import nn
+    from torch import Tensor, nn
 
 LAYERS, WIDTH, POSITIONS = 6, 384, 128
 ASSET = parts.Asset(
@@ -71,6 +71,15 @@ class MiniLM(parts.Backbone):
         from ctx.encoder import tokenize_words
 
         return tokenize_words(self.folder(), sentences, separator, POSITIONS)
+
+    def vectors(self, ids: np.ndarray) -> Tensor | None:
+        """The model's own embeddings of pieces."""
+        import torch
+
+        from ctx.encoder import weights
+
+        rows: Tensor = weights(self.folder() / "model.safetensors")["embeddings.word_embeddings.weight"]
+        return rows[torch.from_numpy(ids)].float()
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
         """The pretrained embedding and layers."""

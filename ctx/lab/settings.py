@@ -15,7 +15,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.effect import why_off
-from ctx.parts import Choice, Part
+from ctx.parts import Augmentation, Choice, Part
 from ctx.registry import make, part, registry
 
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
@@ -173,9 +173,19 @@ def _lists(config: RunConfig) -> Iterator[Setting]:
     for key, kind in LISTS.items():
         chosen = {choice.name: choice for choice in getattr(config, kind)}
         for name, cls in registry(kind).items():
+            if name not in chosen and not _offered(cls, config):
+                continue
             yield Setting(f"{key}.{name}", key, "switch", name in chosen, False, cls.summary())
             if name in chosen:
                 yield from _fields(f"{key}.{name}", key, cls.Knobs, chosen[name].knobs)
+
+
+def _offered(cls: type[Part], config: RunConfig) -> bool:
+    """Whether an augmentation means something for these contexts and this backbone; other parts always."""
+    if not issubclass(cls, Augmentation):
+        return True
+    backbone = part("backbones", config.backbone.name)
+    return any(not cls.unfit(application, backbone) for application in config.task().applications)
 
 
 def _fields(
