@@ -38,54 +38,42 @@ def _setting(
     )
 
 
-def applications() -> dict[str, Application]:
-    """All of them by name, in the order of the page."""
-    judge, name = t("… help judge this target?"), t("… help find names in this target?")
-    translate, sum_up = t("… help translate this target?"), t("… help sum up this target?")
-    found = (
-        Application(
-            "sentiment",
-            t("Sentiment"),
+def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
+    """The settings that each opens with, and the samples that stand in."""
+    cafe, notices = "translation/sample-cafe-en", "summarisation/sample-notices"
+    return {
+        "sentiment": (
             _setting("sentiment/tweets", "sentiment/editorials", 20, "minilm", "head"),
             _setting("sentiment/sample-gadgets-en", "sentiment/sample-cafes-en", 20, "tiny", "full"),
-            judge,
-            t("Labels I have"),
         ),
-        Application(
-            "ner",
-            t("Names in texts"),
+        "ner": (
             _setting("ner/news-zh", "ner/encyclopaedia-ja", 40, "e5", "head", 600, readout=8, epochs=5),
             _setting("ner/names-en", "ner/sample-office-en", 20, "tiny", "full", epochs=5),
-            name,
-            t("Sentences I have"),
         ),
-        Application(
-            "translation",
-            t("Translation"),
+        "translation": (
             _setting("translation/cms-en-pt", "translation/cms-en-es", 200, "e5", "head", 400, epochs=4),
-            _setting(
-                "translation/sample-cafe-en-pt", "translation/sample-cafe-en-es", 100, "tiny", "full", 200, epochs=4
-            ),
-            translate,
-            t("Pairs I have"),
+            _setting(f"{cafe}-pt", f"{cafe}-es", 100, "tiny", "full", 200, epochs=4),
         ),
-        Application(
-            "summarisation",
-            t("Summaries"),
+        "summarisation": (
             _setting("summarisation/wiki-en", "summarisation/wiki-es", 200, "e5", "head", 400, epochs=4),
-            _setting(
-                "summarisation/sample-notices-en", "summarisation/sample-notices-es", 60, "tiny", "full", epochs=4
-            ),
-            sum_up,
-            t("Pairs I have"),
+            _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", epochs=4),
         ),
-        Application(
-            "lesson",
-            t("First lesson"),
-            _setting("lesson/relative", "lesson/base", 20, "mlp", "full"),
-            None,
-            t("… help with this target?"),
-            t("Labels I have"),
-        ),
-    )
-    return {one.name: one for one in found}
+        "lesson": (_setting("lesson/relative", "lesson/base", 20, "mlp", "full"), None),
+    }
+
+
+def applications() -> dict[str, Application]:
+    """All of them by name, in the order of the page."""
+    labels, sentences, pairs = t("Labels I have"), t("Sentences I have"), t("Pairs I have")
+    words = {
+        "sentiment": (t("Sentiment"), t("… help judge this target?"), labels),
+        "ner": (t("Names in texts"), t("… help find names in this target?"), sentences),
+        "translation": (t("Translation"), t("… help translate this target?"), pairs),
+        "summarisation": (t("Summaries"), t("… help sum up this target?"), pairs),
+        "lesson": (t("First lesson"), t("… help with this target?"), labels),
+    }
+    starts = _starts()
+    return {
+        name: Application(name, title, *starts[name], question, amount)
+        for name, (title, question, amount) in words.items()
+    }
