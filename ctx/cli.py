@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctx.commands import catalogue, control, doctor, imports, runs, serve, study, training
+from ctx.commands import catalogue, control, doctor, imports, pair, runs, serve, study, training
 from ctx.commands.options import parsed, takes_config
 from ctx.commands.output import written
 from ctx.errors import BadInput, CtxError
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
     "contexts": catalogue.contexts,
+    "pair": pair.pair,
     "parts": catalogue.parts,
     "fetch": catalogue.fetch,
     "import": imports.import_data,

@@ -60,11 +60,13 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
     try:
         if job.attempt > MOST_ATTEMPTS:
             raise CtxError(f"The worker died {job.attempt - 1} times at this: there may be too little memory.")
-        found = None
+        found: dict[str, Any] | None = None
         if job.kind == "fetch":
             _fetch(store, job)
         elif job.kind == "encode":
             _encode(store, job, told["threads"])
+        elif job.kind == "describe":
+            found = _describe(store, job, told["threads"])
         else:
             found = _predict(store, job)
         store.finish_job(job, result=found)
@@ -115,8 +117,23 @@ def _encode(store: Store, job: Job, threads: int) -> None:
     warm(RunConfig.model_validate(job.payload), progress)
 
 
+def _describe(store: Store, job: Job, threads: int) -> dict[str, Any]:
+    """How far apart the sentences of the payload's contexts lie for its backbone; `ctx.describe.payload` makes one."""
+    from ctx.describe import of_job
+
+    said = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > REPORT_SECONDS:
+            said = time.monotonic()
+            store.report(job, "", done, total)
+
+    return of_job(job, threads, progress).model_dump()
+
+
 def _predict(store: Store, job: Job) -> dict[str, dict[str, float] | str]:
-    """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: {label: probability} or text}."""
+    """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: shares or text}."""
     from ctx.predict import of_run
 
     return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}

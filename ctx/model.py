@@ -94,7 +94,7 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     tuning: Tuning = make("tunings", config.tuning)
     frozen = 0 if tuning.changes_model() else tuning.frozen(backbone.layers())
     torch.manual_seed(config.seed)
-    blocks, width = _pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
+    blocks, width = pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
     if not frozen:
         narrow((block for _, block in blocks), lambda: (row for c in contexts.values() for row in c.encoded.inputs))
     spaces = {space_of(rows.context.labels): rows.context.labels for rows in contexts.values()}
@@ -115,7 +115,7 @@ def weights_name(config: RunConfig) -> str:
 _loaded: OrderedDict[str, tuple[list[tuple[str, nn.Module]], int]] = OrderedDict()
 
 
-def _pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Module]], int]:
+def pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Module]], int]:
     """The pretrained blocks: loaded once in a process; those that stay frozen are shared by its runs, others copied."""
     name = weights_name(config)
     if name not in _loaded:

@@ -17,8 +17,17 @@ DEFAULT = ("sentiment/tweets", "sentiment/editorials", "minilm")
 LISTED = ("schedules", "tunings", "backbones", "balancers", "penalties", "augment", "tasks")
 
 
-def contexts(json: Json = False) -> None:
+def contexts(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="One of them, with its labels, lengths and examples.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """List the contexts: what they are, whether they are on this machine, how many examples each split has."""
+    if name is not None:
+        from ctx.commands.described import card
+
+        return card(name, json)
     found = [_context(cls()) for cls in visible("local").values()]
     rows = [
         (c["id"], c["title"], c["language"], c["domain"], c["licence"], _examples(c))
