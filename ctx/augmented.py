@@ -47,7 +47,7 @@ class Batches:
         self.rows, self.backbone, self.task = rows, backbone, task
         self.sampler = rows.sampler(config, key)
         parts: list[Augmentation] = [make("augment", choice) for choice in config.augment]
-        self.texts = [part for part in parts if type(part).change is not Augmentation.change]
+        self.texts = [part for part in parts if part.of_words()]
         self.mixing = [part for part in parts if type(part).mix is not Augmentation.mix]
         self._seed = [config.seed, crc32(key.encode())]
         self._pool = Pool(rows, backbone)

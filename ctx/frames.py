@@ -142,6 +142,6 @@ def _results(final: Mapping[str, Any]) -> dict[str, Any]:
         found |= {f"{context}/{name}": value for name, value in (values or {}).items()}
     for context, values in (final.get("floor") or {}).items():
         found |= {f"floor/{context}/{name}": value for name, value in (values or {}).items()}
-    for name in ("updates", "labels_used", "seen", "parameters"):
+    for name in ("updates", "labels_used", "seen", "changed", "parameters"):
         found |= {f"{name}/{inner}": value for inner, value in (final.get(name) or {}).items()}
     return found | {name: final[name] for name in ("kept_step", "steps", "train_seconds") if name in final}

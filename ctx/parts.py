@@ -173,6 +173,11 @@ class Augmentation(Part):
             )
         return ""
 
+    @classmethod
+    def of_words(cls) -> bool:
+        """Whether it changes words: then examples are encoded anew, and frozen layers compute them anew."""
+        return cls.change is not Augmentation.change
+
     def change(
         self, words: list[str], tags: list[str], random: np.random.Generator, pool: Pool
     ) -> tuple[list[str], list[str]]:

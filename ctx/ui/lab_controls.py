@@ -110,6 +110,7 @@ def everything(view: View) -> None:
 def _group(name: str, found: list[Setting]) -> None:
     names = {"source": t("Source"), "target": t("Target"), "schedule": t("Schedule"), "tuning": t("Tuning")}
     names |= {"backbone": t("Backbone"), "balancer": t("Balancer"), "optim": t("Training"), "penalty": t("Penalties")}
+    names |= {"augment": t("Augmentation")}
     st.markdown(f"**{names.get(name, name)}**" if name else "&nbsp;")
     for one in found:
         control(one)

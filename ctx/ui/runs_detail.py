@@ -33,6 +33,8 @@ def results(run: Run) -> None:
         if not values:
             continue
         counts = {t("labels used"): "labels_used", t("updates"): "updates"}
+        if run.config.augment:
+            counts |= {t("examples seen"): "seen", t("augmented"): "changed"}
         taken = {title: written((final.get(name) or {}).get(key)) for title, name in counts.items()}
         rows.append({t("Tested on"): f"{choice.id} ({key})"} | _numbers(choice.id, values) | taken)
         floors = (final.get("floor") or {}).get(key) or {}

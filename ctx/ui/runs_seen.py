@@ -44,6 +44,8 @@ def show(run: Run) -> None:
     st.caption(
         t("Update {n} of {all}, phase “{phase}”: {done}.", n=number, all=replay.steps, phase=step.phase, done=done)
     )
+    if run.config.augment:
+        st.caption(t("As they stand in the context: what the run's augmentations made of them is not kept."))
     for (key, batch), column in zip(step.batches.items(), st.columns(len(step.batches)), strict=True):
         with column:
             st.markdown(f"**{literal(run.config.contexts()[key].id)}** ({key}): {t('{n} examples', n=len(batch))}")
