@@ -23,6 +23,7 @@ class Writing(parts.Task):
     looks = 40
     tested = 200
     head_lr = 1e-3
+    step_seconds = 0.15
     longest: ClassVar[int] = 64
     copies: ClassVar[bool] = False
 

@@ -114,7 +114,9 @@ def run_seconds(config: RunConfig) -> float:
     seconds = 0.3
     for phase in phases(config):
         work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
-        seconds += phase.epochs * phase.updates * (STEP_SECONDS * len(phase.weights) + work)
+        seconds += (
+            phase.epochs * phase.updates * ((STEP_SECONDS + config.task().step_seconds) * len(phase.weights) + work)
+        )
     return seconds
 
 

@@ -38,7 +38,8 @@ def empty(view: View) -> None:
     with left:
         st.subheader(t("Answer"), anchor=False)
         _dots(shown, values, rows, floor, EMPTY)
-        st.caption(t("Always giving one answer scores this much. Guess, then train: the other rows fill in."))
+        lowest = t(config.task().floor_name)
+        st.caption(t("“{floor}” scores this much. Guess, then train: the other rows fill in.", floor=lowest))
     with right:
         st.subheader(t("What Train will do"), anchor=False)
         text = t("Train {rows} rows {draws} times, each time with other labels and another start, and test every one.")
