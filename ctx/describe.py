@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ctx import pairs
+from ctx import data, pairs
 from ctx.config import ContextChoice
 from ctx.distance import Distance, distance
 from ctx.errors import BadInput
@@ -16,11 +16,12 @@ KIND = "describe"
 
 
 def payload(source: ContextChoice, target: ContextChoice, backbone: Choice) -> dict[str, object]:
-    """What a job of this kind is told."""
+    """What a job of this kind is told. ``data`` names the contents, so that other contents are another job."""
     contexts = {
         role: {"id": one.id, "knobs": dict(one.knobs)} for role, one in (("source", source), ("target", target))
     }
-    return contexts | {"backbone": backbone.model_dump(mode="json")}
+    digests = [data.digest(source), data.digest(target)]
+    return contexts | {"backbone": backbone.model_dump(mode="json"), "data": digests}
 
 
 def queue(store: Store, source: ContextChoice, target: ContextChoice, backbone: Choice) -> Job:

@@ -37,9 +37,9 @@ JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read 
 
 def navigation() -> StreamlitPage:
     """The pages of the app; gives the one that the address names. The bare address leads to the Lab."""
-    pages = {"lab": t("Lab"), "compare": t("Compare"), "run": t("Run")}  # no icons: one would be fetched from outside
+    pages = {"lab": t("Lab"), "compare": t("Compare"), "contexts": t("Contexts"), "run": t("Run")}
     there = [
-        st.Page(f"pages/{name}.py", title=title, url_path=name)
+        st.Page(f"pages/{name}.py", title=title, url_path=name)  # no icon: it would be fetched from outside
         for name, title in pages.items()
         if (project() / "pages" / f"{name}.py").is_file()
     ]

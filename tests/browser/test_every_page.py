@@ -10,7 +10,7 @@ from tests.browser.looking import no_trace_of_an_error, plain
 from tests.served import Served
 
 Visit = Callable[..., Page]
-PAGES = ("lab", "compare", "run")
+PAGES = ("lab", "compare", "contexts", "run")
 MARKUP = "<b>x</b> $a$ **b** :tada: <img src=x onerror=alert(1)> [l](javascript:alert(1))"
 
 
@@ -42,6 +42,7 @@ def test_nothing_is_wider_than_a_phone(shared_server: Served, visit: Visit, less
         ("compare?runs=nonsense,more&sort=%3Cb%3Ex", "nonsense"),
         ("compare?study=nothing", "nothing"),
         ("compare?context=moon", "moon"),
+        ("contexts?context=%3Cb%3Ex", "<b>x"),
     ],
 )
 def test_nonsense_in_the_address_gets_a_sentence(
@@ -71,4 +72,6 @@ def test_names_that_are_markup_are_shown_as_they_are(
 
 def address_of(server: Served, study: str, page: str) -> str:
     """The address of something to see on a page."""
+    if page == "contexts":
+        return "context=lesson/base&with=lesson/relative"
     return f"run={server.store().study_runs(study)[0][2].id}" if page == "run" else f"study={study}"
