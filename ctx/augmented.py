@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ctx.config import RunConfig
 
-AHEAD = 32  # batches that are encoded together
+AHEAD = 1024  # examples that are encoded together, in whole batches
 NEAREST, ALIKE = 5, 0.4  # words near another: at most so many, with at least this cosine
 WORD = re.compile(rf"{WIDE}|(?:(?!{WIDE})\S)+")
 
@@ -50,6 +50,7 @@ class Batches:
         self.texts = [part for part in parts if part.of_words()]
         self.mixing = [part for part in parts if type(part).mix is not Augmentation.mix]
         self._seed = [config.seed, crc32(key.encode())]
+        self._chunk = max(1, AHEAD // config.optim.batch)  # batches
         self._pool = Pool(rows, backbone)
         self._ahead: tuple[int, Encoded, list[np.ndarray], np.ndarray] | None = None
 
@@ -71,9 +72,9 @@ class Batches:
 
     def _changed(self, n: int) -> tuple[Batch, np.ndarray]:
         """The n-th batch of changed examples, and which of them differ from the context's."""
-        chunk, place = divmod(n, AHEAD)
+        chunk, place = divmod(n, self._chunk)
         if self._ahead is None or self._ahead[0] != chunk:
-            self._ahead = (chunk, *self._encode(range(chunk * AHEAD, (chunk + 1) * AHEAD)))
+            self._ahead = (chunk, *self._encode(range(chunk * self._chunk, (chunk + 1) * self._chunk)))
         _, encoded, rows, moved = self._ahead
         return encoded.batch(rows[place]), moved[rows[place]]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from ctx.augmented import words_of
 from ctx.lab.settings import _field
 from ctx.parts import Choice
 from ctx.registry import make, registry
@@ -62,6 +63,11 @@ def each(name: str, **knobs: float) -> list[tuple[list[str], list[str], list[str
         )
         found.append((words, tags.split(), *after))
     return found
+
+
+def test_chinese_and_japanese_words_are_characters() -> None:
+    assert words_of("味道很好!") == ["味", "道", "很", "好", "!"]
+    assert words_of("とても good  coffee。") == ["と", "て", "も", "good", "coffee", "。"]
 
 
 def test_deletion_leaves_the_other_words_in_order_and_their_types() -> None:
