@@ -38,7 +38,7 @@ def test_a_finished_run_shows_results_curves_classes_and_confusions(joint: Run) 
     results = app.dataframe[0].value
     assert results["Tested on"].str.strip().tolist()[:2] == [
         "sentiment/sample-cafes-en (target)",
-        "always the same answer",
+        "always one answer",
     ]
     shown = float(results["accuracy"][0])
     assert shown == pytest.approx(joint.final["metrics"]["target"]["accuracy"], abs=0.005)

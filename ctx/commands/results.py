@@ -51,8 +51,13 @@ def _tested(run: Run) -> list[str]:
         labels, updates = (str((final.get(what) or {}).get(key, 0)) for what in ("labels_used", "updates"))
         rows.append([f"{key} {ids.get(key, '')}", *(metrics[key].get(name) for name in names), labels, updates])
         if key in floors:
-            rows.append(["  always one answer", *(floors[key].get(name) for name in names), "", ""])
+            lowest = [f"  {_floor_name(ids)}", *(floors[key].get(name) for name in names)]
+            rows.append([*lowest, "", ""])
     return table(["test split of", *names, "labels", "updates"], rows) if rows else []
+
+
+def _floor_name(ids: dict[str, str]) -> str:
+    return task_of(next(iter(ids.values()), "sentiment/").partition("/")[0]).floor_name
 
 
 def contexts(settings: dict[str, Any]) -> dict[str, str]:

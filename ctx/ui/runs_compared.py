@@ -14,6 +14,7 @@ from ctx.charts_runs import ROOM, camera, colour, wrapped
 from ctx.compare import Arm
 from ctx.i18n import t
 from ctx.records import WAITING
+from ctx.registry import task_of
 from ctx.results import Delta, Result, as_table, metrics_of, results
 from ctx.store import Store
 from ctx.ui import runs_address as address
@@ -125,7 +126,8 @@ def _row(group: list[Result]) -> dict[str, object]:
         if one.delta:
             row[f"Δ {one.metric.label}"] = delta(one.delta)
     if first.floor is not None:
-        row[t("always one answer: {metric}", metric=first.metric.label)] = number(first.floor)
+        lowest = task_of(first.context.partition("/")[0]).floor_name
+        row[t("{floor}: {metric}", floor=t(lowest), metric=first.metric.label)] = number(first.floor)
     return row
 
 

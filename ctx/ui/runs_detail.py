@@ -20,7 +20,7 @@ from ctx.records import Run
 from ctx.repeat import command
 from ctx.results import metrics_of, per_class_rows
 from ctx.ui import runs_address as address
-from ctx.ui import runs_seen
+from ctx.ui import runs_answers, runs_seen
 from ctx.ui.page import literal
 
 
@@ -38,7 +38,7 @@ def results(run: Run) -> None:
         taken = {title: written((final.get(name) or {}).get(key)) for title, name in counts.items()}
         rows.append({t("Tested on"): f"{choice.id} ({key})"} | _numbers(choice.id, values) | taken)
         floors = (final.get("floor") or {}).get(key) or {}
-        rows.append({t("Tested on"): t("    always the same answer")} | _numbers(choice.id, floors))
+        rows.append({t("Tested on"): f"    {t(run.config.task().floor_name)}"} | _numbers(choice.id, floors))
     if rows:
         st.dataframe(pd.DataFrame(rows).fillna(""), hide_index=True, alt=t("Test results by context."))
         counts = final.get("parameters") or {}
@@ -66,6 +66,7 @@ def sections(run: Run) -> None:
     """One of the further views, chosen above it; the address carries which."""
     views: dict[str, tuple[str, Callable[[Run], None]]] = {
         "classes": (t("Classes"), classes),
+        "answers": (t("Answers"), runs_answers.show),
         "settings": (t("Settings"), show_settings),
         "batches": (t("Batches it saw"), runs_seen.show),
         "repeat": (t("Repeat it"), repeat),
@@ -87,9 +88,8 @@ def classes(run: Run) -> None:
     """Precision, recall and F1 of each class, and the confusion counts, of each context's test split."""
     confusions = (run.final or {}).get("confusion") or {}
     if not confusions:
-        st.caption(
-            t("This task has no classes.") if run.final else t("Classes are counted on the test split once it is done.")
-        )
+        none, later = t("This task has no classes. See its answers."), t("Classes are counted once the run is done.")
+        st.caption(none if run.final else later)
         return
     order = sorted(confusions, key=lambda key: (key != "target", key))
     for key, column in zip(order, st.columns(len(order)), strict=True):
