@@ -8,6 +8,8 @@ from streamlit.testing.v1 import AppTest
 from ctx import data, describe, pairs
 from ctx.config import ContextChoice
 from ctx.hand import _take_job
+from ctx.lab import link
+from ctx.lab.offer import parameters
 from ctx.parts import Choice, Context, Example
 from ctx.registry import registry
 from ctx.store import open_store
@@ -116,6 +118,14 @@ def test_the_lesson_has_numbers_to_show_and_no_words() -> None:
     assert not app.exception
     assert "monospace" in shown(app)
     assert "words of the target" not in shown(app)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cls in registry("contexts").items() if not cls.slow))
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_the_lab_opens_with_any_context_without_a_complaint(name: str, role: str) -> None:
+    opens = link.view(parameters({role: name}), open_store())
+    assert not opens.notes
+    assert opens.config.contexts()[role].id == name
 
 
 def test_texts_that_are_markup_are_shown_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

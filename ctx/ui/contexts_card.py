@@ -8,6 +8,7 @@ from ctx import cards, charts
 from ctx.config import ContextChoice
 from ctx.i18n import t
 from ctx.lab.applications import applications
+from ctx.lab.offer import parameters
 from ctx.pair_words import unit
 from ctx.ui import contexts_fetch, facts, page
 from ctx.wording import Lengths
@@ -24,7 +25,7 @@ def show(context_id: str) -> cards.Card:
         first.markdown(f"**{page.literal(card.title)}**")
         with second.container(horizontal=True, horizontal_alignment="right"):
             for role, label in (("source", t("Use as source in the Lab")), ("target", t("… as target"))):
-                st.page_link("pages/lab.py", label=label, icon=LAB, query_params={role: card.id})
+                st.page_link("pages/lab.py", label=label, icon=LAB, query_params=parameters({role: card.id}))
         left, right = st.columns(2, gap="large")
         with left:
             facts.lines(_facts(card))

@@ -12,6 +12,7 @@ from ctx.distance import Distance
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.names import title
+from ctx.lab.offer import parameters
 from ctx.parts import Choice
 from ctx.records import WAITING, Job
 from ctx.registry import contexts, part
@@ -70,7 +71,7 @@ def _source(target: str, fitting: list[str]) -> str:
             "pages/lab.py",
             label=t("Try in the Lab"),
             icon=LAB,
-            query_params={"source": source, "target": target},
+            query_params=parameters({"source": source, "target": target}),
             width="content",
         )
     return source
