@@ -41,7 +41,7 @@ def _measured(found: cards.Measured) -> list[str]:
         lines.append(f"  {'with a name':<13} {found.named:.0%} of the sentences")
     for title, one in (("length", found.inputs), ("answers", found.outputs)):
         if one is not None:
-            span = f"{one.low:g} to {one.high:g}"
+            span = f"{one.low:.0f} to {one.high:.0f}"
             lines.append(f"  {title:<13} {one.median:g} {unit(one)} in the middle, {span} for nine of ten")
     examples = [f"{read}  →  {answer}" if answer else read for read, answer in found.examples]
     return lines + [f"  {'for example':<13} {example}" for example in examples]

@@ -76,8 +76,8 @@ def _duplicates(found: cards.Measured) -> str:
 def _length(found: Lengths | None) -> str:
     if found is None:
         return ""
-    values = {"median": f"{found.median:g}", "low": f"{found.low:g}", "high": f"{found.high:g}", "unit": unit(found)}
-    return t("{median} {unit} (median); 90 % have {low} to {high}", **values)
+    values = {"median": f"{found.median:g}", "low": f"{found.low:.0f}", "high": f"{found.high:.0f}"}
+    return t("{median} {unit} (median); 90 % have {low} to {high}", unit=unit(found), **values)
 
 
 def _examples(found: cards.Measured) -> None:
