@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -98,6 +99,19 @@ def _fetch(store: Store, job: Job) -> None:
         store.report(job, asset.filename, before, total)
 
 
+def _telling(store: Store, job: Job) -> Callable[[int, int], None]:
+    """Called with what is done of how much, tells the store now and then."""
+    said = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said > REPORT_SECONDS:
+            said = time.monotonic()
+            store.report(job, "", done, total)
+
+    return progress
+
+
 def _encode(store: Store, job: Job, threads: int) -> None:
     """Compute the frozen features that runs of the payload's configuration read. They stay in this process."""
     import torch
@@ -106,30 +120,14 @@ def _encode(store: Store, job: Job, threads: int) -> None:
     from ctx.warm import warm
 
     torch.set_num_threads(threads)
-    said = 0.0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > REPORT_SECONDS:
-            said = time.monotonic()
-            store.report(job, "", done, total)
-
-    warm(RunConfig.model_validate(job.payload), progress)
+    warm(RunConfig.model_validate(job.payload), _telling(store, job))
 
 
 def _describe(store: Store, job: Job, threads: int) -> dict[str, Any]:
     """How far apart the sentences of the payload's contexts lie for its backbone; `ctx.describe.payload` makes one."""
     from ctx.describe import of_job
 
-    said = 0.0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal said
-        if time.monotonic() - said > REPORT_SECONDS:
-            said = time.monotonic()
-            store.report(job, "", done, total)
-
-    return of_job(job, threads, progress).model_dump()
+    return of_job(job, threads, _telling(store, job)).model_dump()
 
 
 def _predict(store: Store, job: Job) -> dict[str, dict[str, float] | str]:

@@ -128,10 +128,16 @@ class Task(Part):
         """How good each answer is by itself ``[N]``, 0 to 1. No torch."""
         raise NotImplementedError
 
-    def floor(self, learn: Sequence[Example], test: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
-        """The metrics on ``test`` of what needs no learning, such as the best constant answer. No torch."""
+    def guess(self, learn: np.ndarray, test: np.ndarray) -> dict[str, float]:
+        """The metrics on targets ``test`` of the best constant answer on targets ``learn``, the loss among them."""
         raise NotImplementedError
+
+    def floor(self, learn: Sequence[Example], test: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+        """The metrics on ``test`` of what needs no learning: by default the best constant answer. No torch."""
+        import numpy as np
+
+        return self.guess(*(np.asarray(self.targets(rows, labels)) for rows in (learn, test)))
 
     def constant(self, learn: np.ndarray, test: np.ndarray) -> float:
         """The loss on targets ``test`` of the best constant guess on the targets ``learn``: 100 % of a curve."""
-        raise NotImplementedError
+        return self.guess(learn, test)["loss"]

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ctx.errors import BadInput
 from ctx.imports.mapping import Mapping
 from ctx.imports.tables import Reading
 from ctx.imports.take import About, Taken, look, take
 
+SENTIMENT = Mapping("sentiment", "text", "label")
 REVIEWS = [
     ("The soup was warm and the waiter smiled.", "good"),
     ("We waited an hour for cold coffee.", "bad"),
@@ -54,3 +58,13 @@ def taken(*paths: Path, reading: Reading | None = None, mapping: Mapping | None 
     assert len(report.refusals) == min(report.refused, 50)
     assert len(report.repairs) == min(report.repaired, 50)
     return found
+
+
+def refusal(*paths: Path, **given: Any) -> str:
+    """The one sentence that a file is refused with."""
+    with pytest.raises(BadInput) as caught:
+        taken(*paths, **given)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert len(said) < 500
+    return said

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 import time
 import zipfile
@@ -17,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from ctx import assets
-from ctx.archives import members
 from ctx.backbones.minilm import ASSET as MINILM
 from ctx.errors import Unavailable
 from ctx.parts import Asset
@@ -278,20 +276,6 @@ def test_what_is_made_of_an_archive_is_made_once_by_one_process_and_anew_where_i
         (folder / "layers.txt").write_bytes(damage)
         assert both() == ["made"]
         assert (folder / "layers.txt").read_bytes() == b'{"layers": 1}'
-
-
-def test_members_are_read_from_an_archive_in_an_archive() -> None:
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w:gz") as tar:
-        info = tarfile.TarInfo("a/inner.whl")
-        info.size = len(WHEEL)
-        tar.addfile(info, io.BytesIO(WHEEL))
-    (inner,) = members(raw.getvalue(), ["*/inner.whl"]).values()
-    assert members(inner, ["*/config.json"]) == {"toy/model/config.json": b'{"layers": 1}'}
-    with pytest.raises(Unavailable, match=r"holds no “\*/missing”"):
-        members(inner, ["*/missing"])
-    with pytest.raises(Unavailable, match="can't be read as an archive"):
-        members(b"not an archive", ["*"])
 
 
 @pytest.mark.network
