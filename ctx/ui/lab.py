@@ -8,6 +8,7 @@ import time
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ctx.i18n import t
 from ctx.lab.answer import Answer
 from ctx.lab.link import View
 from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page, state
@@ -83,12 +84,15 @@ def _answer(view: View, now: bool = False) -> Answer:
 
 
 def _draw(view: View, found: Answer) -> None:
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        lab_answer.show(view, found)
-    with right:
-        lab_sentences.show(found)
-    lab_curves.show(found)
+    with st.container(key="result"):  # laid out by page.STYLE: on a phone one swipes from sentences to curves
+        with st.container():
+            lab_answer.show(view, found)
+            with st.container(key="swipe"):
+                st.caption(t("Swipe below: sentences | how it learned"))
+        with st.container():
+            lab_sentences.show(found)
+        with st.container():
+            lab_curves.show(found)
 
 
 def more(view: View) -> None:

@@ -24,7 +24,17 @@ STYLE = """<style>
 .stMainBlockContainer {padding-top: 4.2rem; padding-bottom: 3rem;}
 .st-key-setup-line {display: none;}
 .st-key-answer {scroll-margin-top: 4rem;}
+.st-key-result {display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); column-gap: 3rem;}
+.st-key-result > :nth-child(3) {grid-column: 1 / 3;}
+.st-key-swipe {display: none;}
 @media (max-width: 640px) {
+  .st-key-result {grid-template-columns: 100% 100%; column-gap: 0; overflow-x: auto; scroll-snap-type: x mandatory;}
+  .st-key-result > * {scroll-snap-align: start;}
+  .st-key-result > :nth-child(1) {grid-column: 1 / 3; width: calc(100vw - 1.6rem); position: sticky; left: 0;}
+  .st-key-result > :nth-child(2) {grid-column: 1; padding-right: .8rem;}
+  .st-key-result > :nth-child(3) {grid-column: 2;}
+  .st-key-swipe {display: flex;}
+  .st-key-head [data-testid="stButtonGroup"] > div {flex-wrap: wrap;}
   .stMainBlockContainer {padding: 4.4rem .8rem 5rem;}
   .st-key-setup-line {display: flex;}
   .st-key-setup-closed {display: none;}
