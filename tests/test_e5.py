@@ -220,6 +220,7 @@ def test_fully_tuned_it_learns_the_pieces_in_use_and_resumes_bit_equal() -> None
     assert torch.equal(rows, dict(trainer.model.named_parameters())["blocks.embedding.inner.word_embeddings.weight"])
 
 
+CPU_TORCH_MEGABYTES = 225  # that importing torch's CPU build takes
 MEASURE = """
 import re, sys
 from pathlib import Path
@@ -246,4 +247,13 @@ def test_a_worker_that_encodes_500_sentences_stays_under_a_gigabyte(layers: int)
     done = subprocess.run([sys.executable, "-c", MEASURE, wanted], capture_output=True, text=True, check=True)
     computed, megabytes = done.stdout.split()
     assert int(computed) == 500
-    assert float(megabytes) < 1000
+    assert float(megabytes) - cuda_megabytes() < 1000
+
+
+def cuda_megabytes() -> float:
+    """What torch itself takes more where its build is for GPUs too: no worker of ours can help that."""
+    if torch.version.cuda is None:
+        return 0.0
+    alone = 'import torch; print(next(x for x in open("/proc/self/status") if "VmHWM" in x).split()[1])'
+    done = subprocess.run([sys.executable, "-c", alone], capture_output=True, text=True, check=True)
+    return max(0.0, int(done.stdout) / 1000 - CPU_TORCH_MEGABYTES)

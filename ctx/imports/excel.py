@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any
 
@@ -21,7 +21,7 @@ def table(source: Source, reading: Reading) -> Table:
     members = zip_members(source.path, source.name)
     packed = max(1, sum(info.compress_size for info in members))
     check_unpacked(source.name, sum(info.file_size for info in members), packed, limits.MOST_SHEETS)
-    with closing(_book(source)) as book:
+    with _book(source) as book:
         sheets = list(book.sheetnames)
     if reading.sheet and reading.sheet not in sheets:
         raise BadInput(f"{source.name} has no sheet {quoted(reading.sheet)}. There are: {listed(sheets)}.")
@@ -47,7 +47,9 @@ def table(source: Source, reading: Reading) -> Table:
     return Table(source.name, "Excel", columns, read, tuple(notes))
 
 
-def _book(source: Source) -> Any:
+@contextmanager
+def _book(source: Source) -> Iterator[Any]:
+    """The workbook, its file closed whatever happens; openpyxl leaves that of a broken one open."""
     try:
         import openpyxl
     except ImportError:
@@ -55,15 +57,18 @@ def _book(source: Source) -> Any:
             f"{source.name} is an Excel workbook, which needs one more package: `pip install openpyxl`; "
             "or save the sheet as CSV."
         ) from None
-    try:
-        return openpyxl.load_workbook(source.path, read_only=True, data_only=True, keep_links=False)
-    except Exception as error:  # whatever a broken workbook makes of its reader
-        raise _damaged(source, error) from None
+    with source.path.open("rb") as file:
+        try:
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        except Exception as error:  # whatever a broken workbook makes of its reader
+            raise _damaged(source, error) from None
+        with closing(book):
+            yield book
 
 
 def _rows(source: Source, sheet: str) -> Iterator[Row]:
     """The rows that hold anything, empty cells at their ends left out."""
-    with closing(_book(source)) as book:
+    with _book(source) as book:
         try:
             found = book[sheet]
             for number, values in enumerate(found.iter_rows(values_only=True), 1):

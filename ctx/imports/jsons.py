@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -88,11 +88,27 @@ def _parsed(text: str) -> Record:
 
 
 def _record(value: Any) -> Record:
+    if _depth(value) > limits.MOST_DEPTH:
+        return DEEP
     if not isinstance(value, dict) or not value:
         return "it is not a record: {“name”: value, …}"
     if any(isinstance(one, _Twice) for one in (value, *value.values())):
         return "one of its names comes twice"
     return flat(value)
+
+
+def _depth(value: Any) -> int:
+    """How many lists and records lie inside one another, counted without recursion up to one too many."""
+    level: list[Any] = [value] if isinstance(value, dict | list) else []
+    depth = 0
+    while level and depth <= limits.MOST_DEPTH:
+        level = [one for outer in level for one in _inner(outer) if isinstance(one, dict | list)]
+        depth += 1
+    return depth
+
+
+def _inner(outer: Any) -> Iterable[Any]:
+    return outer.values() if isinstance(outer, dict) else outer
 
 
 def _texts(source: Source, found: Encoding) -> Iterator[str]:

@@ -9,6 +9,7 @@ MOST_LINE = 1 << 20  # bytes, and characters of a row that spans lines
 MOST_COLUMNS = 1_000
 MOST_TEXT = 100_000  # characters
 MOST_WORDS = 2_000
+MOST_DEPTH = 50  # lists and records inside one another
 MOST_LABEL = 100  # characters
 MOST_LABELS = 500
 MOST_FILES = 100  # in a folder
