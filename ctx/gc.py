@@ -14,6 +14,7 @@ from pathlib import Path
 from ctx.checkpoint import SUFFIX
 from ctx.errors import BadInput
 from ctx.home import home
+from ctx.imports import uploads
 from ctx.records import ENDED
 from ctx.store import Store
 
@@ -40,8 +41,10 @@ def keep_gigabytes() -> float:
 def collect(store: Store, keep_gb: float | None = None, deleted_before: float | None = None) -> Collected:
     """Purge deleted runs and drop the oldest ended runs' weights beyond ``keep_gb``. Raises StoreError, BadInput.
 
-    ``deleted_before`` (epoch seconds) spares what was deleted later and may still be brought back.
+    ``deleted_before`` (epoch seconds) spares what was deleted later and may still be brought back. Uploads that nobody
+    took in for a day go too.
     """
+    uploads.sweep()
     limit = (keep_gigabytes() if keep_gb is None else keep_gb) * 1e9
     before = _bytes(store)
     purged = store.purge(deleted_before)

@@ -68,6 +68,8 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
             _encode(store, job, told["threads"])
         elif job.kind == "describe":
             found = _describe(store, job, told["threads"])
+        elif job.kind == "import":
+            found = _import(store, job)
         else:
             found = _predict(store, job)
         store.finish_job(job, result=found)
@@ -128,6 +130,13 @@ def _describe(store: Store, job: Job, threads: int) -> dict[str, Any]:
     from ctx.describe import of_job
 
     return of_job(job, threads, _telling(store, job)).model_dump()
+
+
+def _import(store: Store, job: Job) -> dict[str, Any]:
+    """Look at an upload, try its rows, or take them in; `ctx.imports.trial.payload` makes one."""
+    from ctx.imports.trial import of_job
+
+    return of_job(job.payload, _telling(store, job))
 
 
 def _predict(store: Store, job: Job) -> dict[str, dict[str, float] | str]:

@@ -1,4 +1,4 @@
-"""Jobs in the store: work that is no run, followed by its row (fetch, encode a pair, judge a text, compare a pair)."""
+"""Jobs in the store: work that is no run, followed by its row (fetch, encode, judge a text, compare, import)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctx.errors import BadInput
 from ctx.records import WAITING, Job, as_job, clean, new_id
 from ctx.schema import jobs
 
-KINDS = ("fetch", "encode", "predict", "describe")
+KINDS = ("fetch", "encode", "predict", "describe", "import")
 LEASE_SECONDS = 20.0
 MOST_ATTEMPTS = 3
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ctx.errors import BadInput, UnknownName
 from ctx.parts import Choice, Part, Task
 
+OWNER = "local"  # whose pages and commands these are: there is no login
 KINDS = {
     "contexts": "context",
     "tasks": "task",
@@ -63,7 +64,7 @@ def part(kind: str, name: str) -> type[Any]:
 
         found = described(name)
     if found is None:
-        raise UnknownName(KINDS[kind], name, list(contexts("local") if kind == "contexts" else scanned(kind)))
+        raise UnknownName(KINDS[kind], name, list(contexts(OWNER) if kind == "contexts" else scanned(kind)))
     return found
 
 
@@ -91,7 +92,7 @@ def fetchable(name: str) -> Any:
     for kind in kinds:
         if name in registry(kind):
             return registry(kind)[name]
-    known = [*contexts("local"), *scanned("backbones")]
+    known = [*contexts(OWNER), *scanned("backbones")]
     raise UnknownName(" or ".join(KINDS[kind] for kind in kinds), name, known)
 
 

@@ -5,9 +5,11 @@ No code of the data set's is run: versions of `datasets` that could are refused.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ctx.errors import BadInput, Unavailable
@@ -23,6 +25,8 @@ def table(given: str) -> Table:
     name = given.removeprefix(PREFIX)
     if not NAME.fullmatch(name) or ".." in name:
         raise BadInput(f"{quoted(given)} names no data set of the hub: it looks like {PREFIX}owner/name.")
+    if Path(name).exists():  # the package would read that folder instead
+        raise BadInput(f"{quoted(name)} is a folder here as well: import it by its path, or from another folder.")
     data = _loaded(name)
     columns = tuple(flat(next(iter(_records(name, data)), {})))
     if not columns:
@@ -36,13 +40,21 @@ def table(given: str) -> Table:
     return Table(name, "Hugging Face data set", columns, read, ("Its split “train”.",))
 
 
-def _loaded(name: str) -> Any:
+def installed() -> bool:
+    """Whether the package is there; a folder of its name is no package."""
     try:
-        import datasets
-    except ImportError:
+        return bool(importlib.metadata.version("datasets"))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def _loaded(name: str) -> Any:
+    if not installed():
         raise BadInput(
             f"{PREFIX}{name} needs one more package: `pip install datasets`; or download the data and import the file."
-        ) from None
+        )
+    import datasets
+
     if int(datasets.__version__.split(".")[0]) < 4:
         raise BadInput(f"datasets {datasets.__version__} may run a data set's own code: `pip install -U datasets`.")
     if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):

@@ -149,7 +149,7 @@ def drafted(application: str) -> Iterator[Writer]:
         with closing(Writer(draft, application)) as writer:
             yield writer
     except OSError as error:
-        raise _unwritten(error) from error
+        raise unwritten(error, root()) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -191,7 +191,7 @@ def forget(context_id: str, owner: str) -> Meta:
         part.replace(found.folder / META)
         (found.folder / EXAMPLES).unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritten(error) from error
+        raise unwritten(error, root()) from error
     return found
 
 
@@ -228,7 +228,8 @@ def _sweep() -> None:
                 shutil.rmtree(part)
 
 
-def _unwritten(error: OSError) -> Unavailable:
+def unwritten(error: OSError, folder: Path) -> Unavailable:
+    """What is said where a folder can't be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Unavailable(f"No space left in {root()}: free some space, or point CTX_HOME elsewhere.")
-    return Unavailable(f"{root()} can't be written ({error.strerror or error}): change its permissions, or CTX_HOME.")
+        return Unavailable(f"No space left in {folder}: free some space, or point CTX_HOME elsewhere.")
+    return Unavailable(f"{folder} can't be written ({error.strerror or error}): change its permissions, or CTX_HOME.")

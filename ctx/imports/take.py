@@ -72,8 +72,12 @@ def take(
     about: About | None = None,
     dry: bool = False,
     progress: Callable[[int], None] | None = None,
+    refused: Callable[[Remark], None] | None = None,
 ) -> Taken:
-    """Read every row, and keep the examples unless ``dry``. Raises BadInput where they make no context, Unavailable."""
+    """Read every row, and keep the examples unless ``dry``. Raises BadInput where they make no context, Unavailable.
+
+    ``progress`` is told how many rows were read, ``refused`` every row that is not taken; the report has the first.
+    """
     mapping = (mapping or seen.guess.mapping).checked(seen.table.columns)
     about = about or About()
     if about.used < limits.LEAST_TEXTS:
@@ -85,7 +89,7 @@ def take(
         preview: list[Made] = []
         make = maker(mapping, seen.table.columns)
         for number, row in enumerate(seen.table.rows(), 1):
-            made = _one(row, make, counting, report)
+            made = _one(row, make, counting, report, refused)
             if made and writer:
                 writer.add(made, counting.is_rare(made))
             if made and len(preview) < PREVIEW:
@@ -99,13 +103,22 @@ def take(
     return Taken(report, preview, dict(sorted(counting.labels.items(), key=lambda item: -item[1])), meta)
 
 
-def _one(row: Row, make: Callable[[Row], Made], counting: Counting, report: Report) -> Made | None:
+def _one(
+    row: Row,
+    make: Callable[[Row], Made],
+    counting: Counting,
+    report: Report,
+    refused: Callable[[Remark], None] | None,
+) -> Made | None:
     """The example of a row, counted; None where it is refused."""
     try:
         made = make(row)
         counting.add(made)
     except RefusedError as error:
-        report.refuse(Remark(row.number, str(error), row.place))
+        remark = Remark(row.number, str(error), row.place)
+        report.refuse(remark)
+        if refused:
+            refused(remark)
         return None
     if made.repaired:
         report.repair(Remark(row.number, made.repaired, row.place))

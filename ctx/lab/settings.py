@@ -16,7 +16,7 @@ from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.effect import why_off
 from ctx.parts import Augmentation, Choice, Part
-from ctx.registry import make, part, registry
+from ctx.registry import OWNER, contexts, make, part, registry
 
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 LISTS = {"penalty": "penalties", "augment": "augment"}
@@ -130,7 +130,7 @@ def _change_list(chosen: list[dict[str, Any]], inner: str, value: Any) -> list[d
 
 def _contexts(config: RunConfig) -> Iterator[Setting]:
     application = config.task().applications
-    names = tuple(name for name, cls in registry("contexts").items() if cls.application in application)
+    names = tuple(name for name, cls in contexts(OWNER).items() if cls.application in application)
     choices: dict[str, ContextChoice | None] = {"source": next(iter(config.sources), None), "target": config.target}
     for key, choice in choices.items():
         if choice is None:

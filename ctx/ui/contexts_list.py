@@ -10,10 +10,9 @@ from ctx.config import ContextChoice
 from ctx.i18n import t
 from ctx.lab.applications import applications
 from ctx.parts import Context
-from ctx.registry import contexts
+from ctx.registry import OWNER, contexts
 from ctx.ui import runs_address as address
 
-OWNER = "local"
 SEARCHED = ("name", "title", "application", "language", "domain", "culture", "licence", "citation", "origin")
 
 

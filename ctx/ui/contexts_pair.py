@@ -15,11 +15,10 @@ from ctx.lab.names import title
 from ctx.lab.offer import parameters
 from ctx.parts import Choice
 from ctx.records import WAITING, Job
-from ctx.registry import contexts, part
+from ctx.registry import OWNER, contexts, part
 from ctx.ui import contexts_fetch, facts, page, state
 from ctx.ui import runs_address as address
 from ctx.ui.contexts_card import LAB
-from ctx.ui.contexts_list import OWNER
 
 
 def show(card: Card) -> None:

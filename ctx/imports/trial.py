@@ -1,0 +1,144 @@
+"""What a worker does with an upload: looks at it, tries every row, or takes them in as a context."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ctx.errors import BadInput
+from ctx.imports import findings, names, uploads
+from ctx.imports import mapping as mapped
+from ctx.imports.findings import ROLES, Meaning, Seen, Tried
+from ctx.imports.report import Remark
+from ctx.imports.tables import Cell, Reading, Row
+from ctx.imports.take import About, Look, Taken, look, take
+
+KIND = "import"
+FIRST_ROWS, LONGEST = 5, 300  # rows of the preview; characters of a cell
+MOST_REFUSALS = 200_000  # of a file of refusals: about 15 MB
+
+
+def payload(token: str, reading: Reading, meaning: Meaning | None = None, about: About | None = None) -> dict[str, Any]:
+    """What a job is told. Without ``meaning`` the guess is tried; with ``about`` the rows are taken in."""
+    return {
+        "upload": token,
+        "reading": asdict(reading),
+        "meaning": meaning.model_dump() if meaning else None,
+        "about": asdict(about) if about else None,
+    }
+
+
+def of_job(told: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
+    """Do what `payload` says; the id of the context, if one was made. Raises BadInput, Unavailable.
+
+    ``progress(rows, 0)`` counts the rows read.
+    """
+    token, reading = str(told["upload"]), Reading(**told["reading"])
+    given, called = uploads.files(token)
+    about = About(**told["about"]) if told["about"] else None
+    meaning = Meaning.model_validate(told["meaning"]) if told["meaning"] else None
+    try:
+        found = look(given, reading, called)
+    except BadInput as error:
+        if about:
+            raise
+        findings.keep_seen(token, reading, Seen(error=_clean(str(error))))
+        return {}
+    if about and meaning:
+        taken = take(found, _mapping(found, meaning), about, progress=lambda rows: progress(rows, 0))
+        uploads.drop(token)
+        return {"id": taken.meta.id if taken.meta else "", "examples": taken.meta.examples if taken.meta else 0}
+    understood = _seen(found)
+    findings.keep_seen(token, reading, understood)
+    meaning = meaning or understood.guess
+    if meaning.whole:
+        listing = findings.listing(token, reading, meaning)
+        tried = _tried(found, meaning, listing, lambda rows: progress(rows, 0))
+        findings.keep_tried(token, reading, meaning, tried)
+    return {}
+
+
+def _mapping(found: Look, meaning: Meaning) -> mapped.Mapping:
+    columns = found.table.columns
+    numbers = {role: getattr(meaning, role) for role in ROLES}
+    named = {role: columns[n] for role, n in numbers.items() if n is not None and 0 <= n < len(columns)}
+    return mapped.Mapping(meaning.application, **named)
+
+
+def _seen(found: Look) -> Seen:
+    table, guess = found.table, found.guess
+    numbers = {role: table.columns.index(name) for role in ROLES if (name := getattr(guess.mapping, role))}
+    rows = [row for row in found.sample if not row.refused][:FIRST_ROWS]
+    return Seen(
+        name=names.brief(table.name, 160),
+        title=names.title(table.name),
+        format=table.format,
+        columns=[names.brief(column, 60) or f"column {n}" for n, column in enumerate(table.columns, 1)],
+        notes=[_clean(note) for note in table.notes],
+        rows=[_shown(row) for row in rows],
+        guess=Meaning(application=guess.mapping.application, **numbers),
+        reasons=guess.reasons,
+        language=guess.language,
+    )
+
+
+def _tried(found: Look, meaning: Meaning, listing: Path, progress: Callable[[int], None]) -> Tried:
+    with _listing(listing) as (refuse, count):
+        try:
+            taken = take(found, _mapping(found, meaning), dry=True, progress=progress, refused=refuse)
+        except BadInput as error:
+            return Tried(error=_clean(str(error)), listed=count())
+        return _counted(taken, count())
+
+
+def _counted(taken: Taken, listed: int) -> Tried:
+    report = taken.report
+    return Tried(
+        **{name: getattr(report, name) for name in ("rows", "accepted", "repaired", "refused")},
+        refusals=[_clean(str(one)) for one in report.refusals],
+        repairs=[_clean(str(one)) for one in report.repairs],
+        notes=[_clean(one) for one in report.notes],
+        labels={_clean(label): count for label, count in taken.labels.items()},
+        examples=[(_text(one.input), _text(one.output)) for one in taken.preview],
+        listed=listed,
+    )
+
+
+@contextmanager
+def _listing(path: Path) -> Iterator[tuple[Callable[[Remark], None], Callable[[], int]]]:
+    """A file of refusals: a function that adds one, and one that counts them."""
+    count = 0
+    with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
+        write = csv.writer(file)
+        write.writerow(["file", "row", "reason"])
+
+        def refuse(one: Remark) -> None:
+            nonlocal count
+            if count < MOST_REFUSALS:
+                count += 1
+                write.writerow([_harmless(one.file), one.row, _harmless(one.reason)])
+
+        yield refuse, lambda: count
+
+
+def _harmless(text: str) -> str:
+    """No formula for a program that opens the file."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _shown(row: Row) -> list[str]:
+    return [_text(cell) for cell in row.cells]
+
+
+def _text(cell: Cell) -> str:
+    start = cell[: LONGEST + 1] if isinstance(cell, str) else " ".join(word[:LONGEST] for word in cell[:LONGEST])
+    return _clean(start if len(start) <= LONGEST else f"{start[:LONGEST]}…")
+
+
+def _clean(text: str) -> str:
+    """Text that every encoder takes: halves of surrogate pairs are replaced."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,61 @@
+"""Imported data removed again: a button, and a question that says first which runs used it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ctx.errors import CtxError
+from ctx.i18n import t
+from ctx.imports import stored
+from ctx.imports.context import Imported, contexts
+from ctx.records import WAITING, Run
+from ctx.registry import OWNER
+from ctx.ui import page
+
+
+def show(context_id: str) -> None:
+    """A button for data of one's own; nothing for other contexts."""
+    cls = contexts(OWNER).get(context_id)
+    if cls is None or cls.owner != OWNER:
+        return
+    if st.button(t("Delete this data"), icon=":material/delete:", key="own remove"):
+        st.dialog(t("Delete this data?"))(_ask)(cls)
+
+
+def _ask(cls: type[Imported]) -> None:
+    examples = f"{cls.meta.examples:,}"
+    st.markdown(page.literal(t("The {n} examples of “{title}” are deleted for good.", n=examples, title=cls.title)))
+    st.markdown(page.literal(_used(_runs(cls.name))))
+    with st.container(horizontal=True):
+        sure = st.button(t("Delete for good"), type="primary", key="own remove now")
+        if st.button(t("Keep it"), key="own keep"):
+            st.rerun()
+    if not sure:
+        return
+    try:
+        stored.forget(cls.name, OWNER)
+    except CtxError as error:
+        st.error(page.literal(str(error)))
+        return
+    for name in ("context", "with"):
+        st.query_params.pop(name, None)
+    st.rerun()
+
+
+def _runs(context_id: str) -> list[Run]:
+    found = page.store().runs(search=context_id, limit=None)
+    return [run for run in found if context_id in _contexts(run)]
+
+
+def _contexts(run: Run) -> set[str]:
+    chosen = [*(run.settings.get("sources") or []), run.settings.get("target") or {}]
+    return {str(one.get("id")) for one in chosen}
+
+
+def _used(runs: list[Run]) -> str:
+    if not runs:
+        return t("No run used it.")
+    waiting = sum(run.state in WAITING for run in runs)
+    named = ", ".join(run.name or run.id[:8] for run in runs[:3]) + (" …" if len(runs) > 3 else "")
+    words = t("{n} runs used it ({names}): their results stay, but can't be repeated.", n=len(runs), names=named)
+    return words + (" " + t("{n} of them wait or train now, and may fail.", n=waiting) if waiting else "")
