@@ -18,6 +18,10 @@ from ctx.registry import make, part, task_of
 
 ENGINE_VERSION = 2  # raised by hand when the same configuration gives other numbers
 MOST_SEED = 2**31
+BEAMS = (
+    "How many beginnings of a text are followed when one is written for a test or for you (beam search); 1: greedily. "
+    "Curves are always drawn from texts written greedily, and weights are kept by their loss: neither depends on it."
+)
 
 
 class ContextChoice(BaseModel):
@@ -65,6 +69,7 @@ class RunConfig(BaseModel):
     optim: Optim = Optim()
     keep: Literal["best", "last"] = "best"  # "best" is the last too where no labels are set aside to select on
     seed: int = Field(0, ge=0, lt=MOST_SEED)
+    beams: int = Field(1, ge=1, le=8, description=BEAMS)
 
     def contexts(self) -> dict[str, ContextChoice]:
         """Every context by its key: "source", "source.2", …, "target"."""
@@ -86,9 +91,12 @@ class RunConfig(BaseModel):
         return self.optim.lr or usual, self.optim.head_lr or usual_head
 
     def usual_rates(self) -> tuple[float, float]:
-        """The rates where none are asked for: the backbone's, and the task's own for its head where it has one."""
+        """The rates where none are asked for: the backbone's, and the task's own for its head where it has one.
+
+        A pretrained decoder that the backbone brings has the backbone's.
+        """
         backbone: type[Backbone] = part("backbones", self.backbone.name)
-        return backbone.lr, self.task().head_lr or backbone.head_lr
+        return backbone.lr, backbone.decoder_lr or self.task().head_lr or backbone.head_lr
 
 
 def frozen_blocks(config: RunConfig) -> tuple[int, int]:
@@ -194,6 +202,7 @@ def canonical(config: RunConfig) -> RunConfig:
         optim=_effective(config),
         keep=config.keep,
         seed=config.seed,
+        beams=config.beams if config.task().writes else 1,
     )
 
 

@@ -21,11 +21,11 @@ def some(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
-def answers(answer: Callable[[Batch], np.ndarray], encoded: Encoded, rows: np.ndarray) -> np.ndarray:
+def answers(answer: Callable[[Batch], np.ndarray], encoded: Encoded, rows: np.ndarray, size: int = BATCH) -> np.ndarray:
     """``answer`` over batches of like length: ``[N, …]`` in the order of ``rows``, ragged ones padded with zeros."""
     order = np.argsort(encoded.lengths[rows], kind="stable")
     with torch.inference_mode():
-        chunks = [answer(encoded.batch(rows[order[i : i + BATCH]])) for i in range(0, len(rows), BATCH)]
+        chunks = [answer(encoded.batch(rows[order[i : i + size]])) for i in range(0, len(rows), size)]
     found = np.concatenate(_alike(chunks))
     out = np.empty_like(found)
     out[order] = found
@@ -67,12 +67,15 @@ class Evaluator:
     ) -> None:
         self.setup, self.hidden, self.head, self.training = setup, hidden, head, training
 
-    def answers(self, key: str, rows: np.ndarray) -> np.ndarray:
+    def answers(self, key: str, rows: np.ndarray, beams: int = 1) -> np.ndarray:
         """The answers to rows ``[N, …]``, in their order."""
         head, task, backbone = self.head(key), self.setup.task, self.setup.backbone
         self.training(False)
         found = answers(
-            lambda batch: task.answer(head, self.hidden(batch), batch, backbone), self.setup.rows[key].encoded, rows
+            lambda batch: task.answer(head, self.hidden(batch), batch, backbone, beams),
+            self.setup.rows[key].encoded,
+            rows,
+            BATCH // beams,
         )
         self.training(True)
         return found
@@ -106,7 +109,7 @@ class Evaluator:
         for pages, which have no tokenizer.
         """
         task, contexts = self.setup.task, self.setup.rows
-        found = {f"test/{key}": self.answers(key, one.test) for key, one in contexts.items()}
+        found = {f"test/{key}": self.answers(key, one.test, self.setup.config.beams) for key, one in contexts.items()}
         final = results(task, contexts, found, self.setup.trained_on())
         for key, one in contexts.items():
             final["metrics"][key] |= self.loss(key, one.test)

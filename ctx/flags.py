@@ -92,6 +92,7 @@ def arguments(config: RunConfig) -> list[str]:
     for name, value in config.optim.model_dump(exclude_defaults=True).items():
         found += _argument(dashed(name), value)
     found += [] if config.keep == "best" else ["--keep", config.keep]
+    found += [] if config.beams == 1 else ["--beams", str(config.beams)]
     return [*found, "--seed", str(config.seed)]
 
 

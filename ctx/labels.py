@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 Row = Mapping[Hashable, object]
 CONTEXTS = ("source", "target")
+OTHERS = ("keep", "beams")  # settings that belong to no part
 ORDER = ("schedule", "tuning", "backbone", "balancer", "penalties", "penalty", "augment", "source", "target")
 
 
@@ -30,7 +31,7 @@ def labels(rows: Sequence[Row]) -> list[str]:
 
 
 def _is_setting(name: str) -> bool:
-    return "/" not in name and (name.partition(".")[0] in ORDER or name == "keep" or name.startswith("optim."))
+    return "/" not in name and (name.partition(".")[0] in ORDER or name in OTHERS or name.startswith("optim."))
 
 
 def _label(row: Row, several: Sequence[str]) -> str:
@@ -48,6 +49,8 @@ def pair(row: Row) -> str:
 def piece(name: str, value: object) -> str:
     """A setting in a label: a part by its name alone, a knob as "λ 0.1", "source size 500"."""
     kind, _, knob = name.partition(".")
+    if name == "beams":
+        return f"beams {written(value)}"
     if not knob or knob.isdigit():
         return written(value)
     spoken = "λ" if knob == "lam" else knob.replace("_", " ").replace(".", " ")

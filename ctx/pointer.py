@@ -14,6 +14,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from ctx.batches import Batch
 
+MARKS = 2  # places of a vocabulary that stand for no piece
 PLAIN = 3  # ids below are a backbone's marks (start, end, padding) and are not copied
 
 
@@ -54,4 +55,6 @@ class Widened:
         """Log-probabilities ``[B, V + X]`` from those of the vocabulary ``[B, V]``, shares ``[B, T]``, gate ``[B]``."""
         none = torch.zeros(len(scores), len(self.ids) - scores.shape[1])
         copied = torch.zeros(len(scores), len(self.ids)).scatter_add(1, self.place, shares)
-        return mixed(torch.cat([scores, none - 1e4], dim=1), copied, gate[:, None])
+        found = mixed(torch.cat([scores, none - 1e4], dim=1), copied, gate[:, None])
+        found[:, :MARKS] = -math.inf  # `mixed` is never below log 1e-9, which a beam might follow
+        return found

@@ -34,7 +34,7 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
     batch = encoded.batch(np.arange(1))
     head = trainer.model.eval().heads[space_of(context.labels)]
     with torch.inference_mode():
-        found = setup.task.answer(head, trainer.model.run(batch), batch, setup.backbone)
+        found = setup.task.answer(head, trainer.model.run(batch), batch, setup.backbone, setup.config.beams)
     said = setup.task.said(found, encoded.references, [example], context.labels)
     if said is not None:
         return str(said[0])

@@ -55,6 +55,7 @@ class Task(Part):
     kind = "tasks"
     applications: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[Metric, ...]] = ()
+    writes: ClassVar[bool] = False  # texts, piece by piece
     inputs: ClassVar[str] = "text"  # what one writes to try it: a text, or numbers
     tested: ClassVar[int | None] = None
     looks: ClassVar[int | None] = None
@@ -93,8 +94,11 @@ class Task(Part):
         """The mean loss of a batch, a scalar."""
         raise NotImplementedError
 
-    def answer(self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: Backbone) -> np.ndarray:
-        """What is kept of a batch and judged, one row an example: what the head gives, or the texts it writes."""
+    def answer(self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: Backbone, beams: int = 1) -> np.ndarray:
+        """What is kept of a batch and judged, one row an example: what the head gives, or the texts it writes.
+
+        ``beams``: how many beginnings of a text it follows, where it writes.
+        """
         out: np.ndarray = head(hidden, batch).numpy()
         return out
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Writing(parts.Task):
     """A text for a text. ``longest``: pieces of a text that is learnt or written; ``copies``: also from the input."""
 
+    writes = True
     looks = 40
     tested = 200
     head_lr = 1e-3
@@ -57,11 +58,14 @@ class Writing(parts.Task):
         """The mean cross-entropy of the batch's pieces ``[B, L]``, nan where there is none."""
         return out.nanmean()
 
-    def answer(self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: parts.Backbone) -> np.ndarray:
-        """The texts ``[B]`` that it writes, greedily."""
+    def answer(
+        self, head: nn.Module, hidden: Tensor, batch: Batch, backbone: parts.Backbone, beams: int = 1
+    ) -> np.ndarray:
+        """The texts ``[B]`` that it writes."""
         import numpy as np
 
-        return np.asarray(backbone.decode(head.write(hidden, batch, self.longest)), dtype=str)  # type: ignore[operator]
+        pieces = head.write(hidden, batch, self.longest, beams)  # type: ignore[operator]
+        return np.asarray(backbone.decode(pieces), dtype=str)
 
     def references(self, examples: Sequence[parts.Example], targets: np.ndarray) -> np.ndarray:
         """The texts ``[N]`` that people wrote."""

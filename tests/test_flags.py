@@ -61,6 +61,7 @@ def test_no_short_flag_is_also_the_name_of_another_option() -> None:
         "--target lesson/base --schedule target-only --lr 0.001 --head-lr 1e-2 --epochs 3 --clip 0.7",
         "--source sentiment/sample-cafes-en --target sentiment/sample-cafes-zh --backbone tiny --readout 1 --tuning "
         "freeze --freeze-layers 0 --class-balanced",
+        "--target translation/sample-cafe-en-es --schedule target-only --backbone tiny --beams 4",
     ],
 )
 def test_the_command_of_a_run_asks_for_the_same_run(words: str) -> None:
@@ -82,6 +83,12 @@ def test_a_short_flag_that_no_chosen_part_knows_is_noted() -> None:
     config, notes = build({"target": "lesson/base", "schedule": "target-only", "--lam": "3"})
     assert config.schedule.knobs == {}
     assert notes == ["--lam has no effect: the schedule is target-only, and it is a knob of joint."]
+
+
+def test_beams_without_a_text_to_write_are_noted_and_change_no_run() -> None:
+    config, notes = build(PAIR | {"beams": "4"})
+    assert notes == ["--beams has no effect: lesson writes no texts."]
+    assert canonical(config) == canonical(build(PAIR)[0])
 
 
 def test_a_size_of_a_context_that_is_not_trained_on_is_noted() -> None:
@@ -106,6 +113,7 @@ def test_a_size_of_a_context_that_is_not_trained_on_is_noted() -> None:
         ({"epochs": "many"}, "--epochs is “many”"),
         ({"lr": "inf"}, "--lr is “inf”"),
         ({"keep": "some"}, "--keep is “some”"),
+        ({"beams": "9"}, "--beams is “9”"),
         ({"seed": "-1"}, "--seed is “-1”"),
         ({"schedule": "jointly"}, "There is no schedule called “jointly”. There are: joint"),
         ({"backbone": "gpt"}, "There is no backbone called “gpt”"),

@@ -10,7 +10,7 @@ from ctx.lab.applications import applications
 from ctx.lab.data import default, example, floor, sample
 from ctx.parts import Choice
 from ctx.records import Run
-from ctx.registry import registry
+from ctx.registry import registry, task_of
 from ctx.store import Store, open_store
 from ctx.study import rows
 
@@ -154,6 +154,17 @@ def test_controls_without_effect_say_why() -> None:
     assert "last weights are kept" in off["keep"]
     alone = default("sentiment").model_copy(update={"schedule": Choice(name="target-only")})
     assert all(one.off for one in settings.settings(alone) if one.group == "source")
+
+
+def test_beams_are_offered_where_texts_are_written_and_an_address_keeps_them(store: Store) -> None:
+    for name in applications():
+        assert ("beams" in {one.name for one in settings.settings(default(name))}) == task_of(name).writes
+    start = link.view({"app": "translation"}, store)
+    address = link.address(start, settings.change(start.config, "beams", 4))
+    opened = link.view(address, store)
+    assert (address["beams"], opened.config.beams, opened.notes) == ("4", 4, ())
+    assert history.changes(start.config, opened.config) == "beams 1 → 4"
+    assert link.view({"beams": "4"}, store).config.beams == 1
 
 
 def test_every_knob_of_every_part_is_a_setting() -> None:

@@ -92,6 +92,17 @@ def test_what_trains_otherwise_has_another_key(change: dict[str, object]) -> Non
     assert key(with_(**change)) != key(CONFIG)
 
 
+@pytest.mark.parametrize("context", ["sentiment/sample-cafes-en", "translation/sample-cafe-en-es"])
+def test_beams_name_another_run_only_where_texts_are_written(context: str) -> None:
+    alone = Choice(name="target-only")
+    plain = RunConfig(target=ContextChoice(id=context), backbone=Choice(name="tiny"), schedule=alone)
+    asked = plain.model_copy(update={"beams": 4})
+    writes = plain.task().writes
+    assert (key(asked) != key(plain)) == writes
+    assert canonical(asked).beams == (4 if writes else 1)
+    assert all(run.beams == canonical(asked).beams for run in arms(asked).values())
+
+
 def test_a_plain_target_only_run_serves_a_study_whose_target_has_no_more_updates() -> None:
     wide = with_(sources=(SourceChoice(id="sentiment/sample-cafes-en", size=20),))
     assert key(with_(schedule=Choice(name="target-only"))) == key(arms(wide)["target-only"])

@@ -47,22 +47,48 @@ def setting(copies: bool = False, held_back: int = 0) -> tuple[Writer, Encoded, 
     return writer, pairs, batch, states.detach()
 
 
+@pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("copies", [False, True])
 def test_what_it_writes_step_by_step_has_the_likelihood_that_it_gives_at_once(
-    copies: bool, monkeypatch: pytest.MonkeyPatch
+    copies: bool, beams: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer, _, batch, hidden = setting(copies)
     writer.eval()
     searches: list[Search] = []
     monkeypatch.setattr("ctx.writer.Search", lambda *given: searches.append(Search(*given)) or searches[-1])
     with torch.inference_mode():
-        texts = writer.write(hidden, batch, 6)
+        texts = writer.write(hidden, batch, 6, beams)
+        search = searches[0]
+        best = (torch.arange(16), (search.total / search.length).argmax(1))
         inputs = [row.tolist() for row in batch.encoded.inputs]
-        ends = searches[0].ended[:, 0].tolist()
+        ends = search.ended[best].tolist()
         written = encoded(inputs, [[*text, *([END] * end)] for text, end in zip(texts, ends, strict=True)])
         losses = writer(hidden, written.batch(np.arange(16), batch.length))
     assert torch.isfinite(losses).any(1).all()
-    assert (-losses.nansum(1)).tolist() == pytest.approx(searches[0].total[:, 0].tolist(), abs=1e-4)
+    assert (-losses.nansum(1)).tolist() == pytest.approx(search.total[best].tolist(), abs=1e-4)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_by_beam_a_text_is_what_it_is_alone_whatever_stands_beside_it(copies: bool) -> None:
+    writer, pairs, batch, hidden = setting(copies)
+    learn(writer, batch, hidden, 30)
+    with torch.inference_mode():
+        together = writer.write(hidden, batch, 8, 4)
+        for row in range(16):
+            alone, length = pairs.batch(np.asarray([row])), int(pairs.lengths[row])
+            alone.length = length
+            assert writer.write(hidden[row : row + 1, :length], alone, 8, 4)[0].tolist() == together[row].tolist()
+
+
+def test_no_beam_can_follow_a_place_that_stands_for_no_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, _, batch, hidden = setting(copies=True)
+    asked: list[Tensor] = []
+    take = Search.take
+    monkeypatch.setattr(Search, "take", lambda self, scores: (asked.append(scores), take(self, scores))[1])
+    with torch.inference_mode():
+        writer.eval().write(hidden, batch, 2, 2)
+    assert all((scores[:, : OTHER + 1] < -1000).all() for scores in asked)
+    assert all((scores[:, OTHER + 1 :] > -1000).all() for scores in asked)
 
 
 def learn(writer: Writer, batch: Batch, hidden: Tensor, updates: int) -> None:

@@ -147,7 +147,10 @@ def _without_effect(flag: Flag, names: set[tuple[str, str]]) -> str:
 def _unused(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
     schedule = part("schedules", given.get("schedule", config.schedule.name))
     idle = [role for role in ROLES if role not in schedule.uses and f"{role}-size" in given]
-    return [f"--{role}-size has no effect: {schedule.name} does not train on the {role}." for role in idle]
+    notes = [f"--{role}-size has no effect: {schedule.name} does not train on the {role}." for role in idle]
+    if "beams" in given and config.contexts() and not config.task().writes:
+        notes.append(f"--beams has no effect: {config.task().applications[0]} writes no texts.")
+    return notes
 
 
 def _filled(
@@ -169,7 +172,7 @@ def _filled(
     for name, kind in SEVERAL.items():
         values[kind] = tuple(choice(kind, one) for one in given.get(name, []))
     optim = {name: given[dashed(name)] for name in Optim.model_fields if dashed(name) in given}
-    values |= {name: given[name] for name in ("keep", "seed") if name in given}
+    values |= {name: given[name] for name in ("keep", "seed", "beams") if name in given}
     values["sources"] = tuple(context(source) for source in config.sources)
     values["target"] = context(config.target) if config.target else None
     made: RunConfig = _checked("", RunConfig, optim=_checked("", Optim, **optim), **values)
