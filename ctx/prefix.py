@@ -1,7 +1,8 @@
 """Frozen outputs, computed once: what the lowest, frozen blocks give is a function of the tokens alone.
 
-A row's output is always computed in one shape, 32 rows padded to the row's own length bucket, whatever batch asks for
-it first: so it is the same to the bit whether it was kept from an earlier run or not. Kept for the life of the process.
+A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
+bucket, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier run or not.
+Kept for the life of the process.
 Augmented examples are no rows of a context: theirs is computed plainly, batch by batch, and not kept.
 """
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ctx.batches import Batch, Encoded
     from ctx.model import Model
 
-ROWS = 32  # rows computed together, always so many
+TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most and at least so many rows
 
 
 class Table:
@@ -94,14 +95,20 @@ class Memo:
         with torch.inference_mode(False), torch.no_grad():  # evaluation asks too, and training reads it later
             for bucket in np.unique(buckets):
                 inside = rows[buckets == bucket]
-                for start in range(0, len(inside), ROWS):
-                    chunk = inside[start : start + ROWS]
-                    filled = np.concatenate([chunk, np.repeat(chunk[-1:], ROWS - len(chunk))])
+                count = _together(int(bucket)) if encoded.tokens else MOST
+                for start in range(0, len(inside), count):
+                    chunk = inside[start : start + count]
+                    filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
                     values = model.run(encoded.batch(filled, int(bucket)), stop=depth)[: len(chunk)]
                     table.put(chunk, encoded.lengths[chunk], values)
         self.computed += len(rows)
         while len(self.tables) > 1 and sum(t.bytes for t in self.tables.values()) > self.limit:
             self.tables.popitem(last=False)
+
+
+def _together(length: int) -> int:
+    """How many rows of this length are computed together."""
+    return max(FEWEST, min(MOST, TOKENS // length))
 
 
 memo = Memo()
