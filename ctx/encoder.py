@@ -129,13 +129,16 @@ def _firsts(encoding: Any, words: Sequence[str], start: int, gap: int) -> list[i
     return firsts
 
 
-def target_ids(folder: Path, texts: Sequence[str], longest: int) -> list[np.ndarray]:
-    """Token ids ``[T]``, T at most ``longest``, without special tokens but for the last one, which ends a text."""
+def target_ids(folder: Path, texts: Sequence[str], longest: int, end: int | None = None) -> list[np.ndarray]:
+    """Token ids ``[T]``, T at most ``longest``, without special tokens but for the last one, which ends a text.
+
+    ``end``: its id; by default the last special one that a text gets.
+    """
 
     def use(tool: Any) -> list[np.ndarray]:
-        end = tool.encode("").ids[-1]
+        last = tool.encode("").ids[-1] if end is None else end
         encodings = tool.encode_batch(list(texts), add_special_tokens=False)
-        return [_array([*encoding.ids[: longest - 1], end]) for encoding in encodings]
+        return [_array([*encoding.ids[: longest - 1], last]) for encoding in encodings]
 
     return _used(use, folder)
 

@@ -116,11 +116,16 @@ _loaded: OrderedDict[str, tuple[list[tuple[str, nn.Module]], int]] = OrderedDict
 
 
 def pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Module]], int]:
-    """The pretrained blocks: loaded once in a process; those that stay frozen are shared by its runs, others copied."""
+    """The pretrained blocks: loaded once in a process; those that stay frozen are shared by its runs, others copied.
+
+    What the copied ones share (a table of positions) they share as copies; what they read of frozen ones is not copied.
+    """
     name = weights_name(config)
     if name not in _loaded:
         while len(_loaded) >= 2:
             _loaded.popitem(last=False)
         _loaded[name] = make("backbones", config.backbone).blocks(config.seed)
     blocks, width = _loaded[name]
-    return [(key, block if i < frozen else copy.deepcopy(block)) for i, (key, block) in enumerate(blocks)], width
+    shared = {id(module): module for _, block in blocks[:frozen] for module in block.modules()}
+    own = copy.deepcopy(blocks[frozen:], shared)
+    return [*blocks[:frozen], *own], width

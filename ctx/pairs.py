@@ -129,7 +129,7 @@ def here(backbone: str) -> bool:
 
 
 def _fits(cls: type[Backbone], application: str) -> bool:
-    return application in cls.applications and cls.name != "folder"
+    return application in cls.applications and "path" not in cls.Knobs.model_fields
 
 
 def _read(folder: str, name: str, model: type[M]) -> M | None:

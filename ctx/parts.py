@@ -31,6 +31,8 @@ from ctx.task import Task as Task
 
 if TYPE_CHECKING:
     import numpy as np
+    from pathlib import Path
+
     from torch import Tensor, nn
 
     from ctx.config import RunConfig
@@ -47,10 +49,16 @@ class Backbone(Part):
     lr: ClassVar[float] = 1e-3
     head_lr: ClassVar[float] = 1e-3
     pretrained: ClassVar[bool] = False
+    decoder_lr: ClassVar[float | None] = None  # of a decoder that it brings, in place of the task's own for its head
     citation: ClassVar[str] = ""
     assets: ClassVar[tuple[Asset, ...]] = ()
 
     def layers(self) -> int:
+    @classmethod
+    def offered(cls) -> list[Path]:
+        """The folders that a web page may choose for its knob ``path``, where it has one. No torch."""
+        return []
+
         """How many layers lie above the embedding (read-out applied). No torch."""
         raise NotImplementedError
 
@@ -101,6 +109,14 @@ class Schedule(Part):
     """How the contexts mix over training. ``uses`` says which of source and target it trains on."""
 
     kind = "schedules"
+    def decoder(self) -> nn.Module | None:
+        """A fresh head that writes texts, as `ctx.writer.Writer` does, where the backbone brings one of its own."""
+        return None
+
+    def decoder_parameters(self) -> list[int]:
+        """How many parameters its decoder holds: embedding, each layer, what lies above; [] without one. No torch."""
+        return []
+
     uses: ClassVar[frozenset[str]] = frozenset({"source", "target"})
 
     def canonical(self) -> Choice:

@@ -38,7 +38,10 @@ class Writing(parts.Task):
         return module
 
     def head(self, space: parts.Space) -> nn.Module:
-        """A decoder of two layers over the pieces of the contexts' training texts."""
+        """The backbone's own decoder; else one of two layers over the pieces of the contexts' training texts."""
+        own = space.backbone.decoder()
+        if own is not None:
+            return own
         from ctx.writer import Writer
 
         return Writer(space, copies=self.copies and space.backbone.vectors(space.pools[0][0][:1]) is not None)

@@ -1,17 +1,17 @@
-"""folder: any local folder with a Hugging Face encoder: safetensors only, no code of its own, checked first."""
+"""folder: any local folder or hub model with a Hugging Face encoder: safetensors only, no code of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import field_validator
 
 from ctx import parts
-from ctx.errors import BadInput
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from torch import nn
 
@@ -29,21 +29,34 @@ class Folder(parts.Backbone):
     class Knobs(parts.Knobs):
         """Which folder, and where the head reads."""
 
-        path: str = parts.knob("", "The folder: config.json, model.safetensors and tokenizer.json.")
+        path: str = parts.knob(
+            "",
+            "The folder: config.json, model.safetensors and tokenizer.json; or owner/name of a model on the "
+            "Hugging Face hub, which is fetched.",
+        )
 
         @field_validator("path")
         @classmethod
         def _anywhere(cls, path: str) -> str:
             """One spelling, that means the same folder wherever a worker stands."""
-            return str(Path(path).expanduser().resolve()) if path else path
+            from ctx.hub import spelled
+
+            return spelled(path)
 
         readout: int | None = parts.readout_knob()
 
+    @classmethod
+    def offered(cls) -> list[Path]:
+        """Those of CTX_MODEL_FOLDERS that hold such a model."""
+        from ctx import folders
+
+        return folders.offered(folders.FAMILIES)
+
     def folder(self) -> Path:
-        """The folder; raises BadInput where none is named."""
-        if not self.knobs.path:
-            raise BadInput("The backbone “folder” needs a path: name a folder that holds a Hugging Face encoder.")
-        return Path(self.knobs.path)
+        """The folder, fetched where it is the hub's; raises BadInput, Unavailable."""
+        from ctx.hub import place
+
+        return place(self.knobs.path, self.name, "a Hugging Face encoder")
 
     def configuration(self) -> dict[str, Any]:
         """The folder's checked configuration."""
@@ -85,6 +98,12 @@ class Folder(parts.Backbone):
         from ctx.encoder import tokenize_words
 
         return tokenize_words(self.folder(), sentences, separator, self.longest())
+
+    def pieces(self) -> parts.Pieces:
+        """The folder's own."""
+        from ctx.encoder import pieces
+
+        return pieces(self.folder(), self.longest())
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
         """The pretrained embedding and layers."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ctx import data, folders
+from ctx import data
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.effect import why_off
-from ctx.parts import Augmentation, Choice, Part
+from ctx.parts import Augmentation, Backbone, Choice, Part
 from ctx.registry import OWNER, contexts, make, part, registry
 
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
@@ -80,8 +80,8 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
         dump[key] = value
     else:
         raise BadInput(t("There is no setting “{name}”.", name=name))
-    if name == "backbone" and value == "folder" and folders.allowed():
-        dump["backbone"]["knobs"] = {"path": str(folders.allowed()[0])}
+    if name == "backbone" and (offered := part("backbones", value).offered()):
+        dump["backbone"]["knobs"] = {"path": str(offered[0])}
     try:
         changed = RunConfig.model_validate(dump)
         return _fitted(changed) if name in ("tuning", "backbone") else changed
@@ -161,12 +161,14 @@ def _parts(config: RunConfig) -> Iterator[Setting]:
         default = RunConfig.model_fields[key].default.name
         cls = part(kind, choice.name)
         yield Setting(key, key, "choice", choice.name, default, cls.summary(), names)
-        yield from _fields(key, key, cls.Knobs, choice.knobs)
+        for one in _fields(key, key, cls.Knobs, choice.knobs):
+            folders = one.name == "backbone.path"
+            yield replace(one, kind="choice", options=tuple(map(str, cls.offered()))) if folders else one
 
 
 def _fits(cls: type[Part], application: tuple[str, ...]) -> bool:
     serves: tuple[str, ...] = getattr(cls, "applications", ())
-    if cls.kind == "backbones" and "path" in cls.Knobs.model_fields and not folders.allowed():
+    if issubclass(cls, Backbone) and "path" in cls.Knobs.model_fields and not cls.offered():
         return False
     return not serves or bool(set(serves) & set(application))
 
@@ -213,8 +215,6 @@ def _field(name: str, group: str, field: FieldInfo, value: Any) -> Setting:
         kind = "whole"
     elif str not in types:
         kind, options = "choice", types
-    elif name == "backbone.path":
-        kind, options = "choice", tuple(str(folder) for folder in folders.allowed())
     low: Any = next((m.ge if isinstance(m, Ge) else m.gt for m in field.metadata if isinstance(m, Ge | Gt)), None)
     high: Any = next((m.le if isinstance(m, Le) else m.lt for m in field.metadata if isinstance(m, Le | Lt)), None)
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}

@@ -1,0 +1,244 @@
+"""Encoder-decoders of transformers: the encoder as blocks, the pretrained decoder as a head.
+
+Each layer can be resumed from stored states. What the models tie is tied inside the encoder and inside the decoder; the
+embedding that both read is each one's own here, since either may be frozen without the other. No layer is dropped
+whole while they learn (LayerDrop).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ctx.beam import Search
+from ctx.errors import BadInput
+from ctx.layers import AttentionLayer
+from ctx.seq2seq_files import T5, setting
+from ctx.seq2seq_text import end_of, language_id
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ctx.batches import Batch
+
+ROOM = 2**25  # scores computed together: 128 MB
+_loaded: OrderedDict[tuple[Path, str], Any] = OrderedDict()
+
+
+def loaded(folder: Path, digest: str) -> Any:
+    """The whole model, in float32 and for evaluation: safetensors only, nothing fetched, read once while it is used."""
+    if (folder, digest) not in _loaded:
+        from transformers import AutoModelForSeq2SeqLM
+
+        _loaded.clear()
+        model = AutoModelForSeq2SeqLM.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            attn_implementation="eager" if _is_t5(folder) else "sdpa",
+            dtype=torch.float32,
+        )
+        _loaded[folder, digest] = _settled(model)
+    return _loaded[folder, digest]
+
+
+def _is_t5(folder: Path) -> bool:
+    from ctx.seq2seq_files import sizes
+
+    return sizes(folder).family in T5
+
+
+def _settled(model: Any) -> Any:
+    """Nothing learns yet; tables of sines are no parameters; no layer is ever dropped."""
+    model.requires_grad_(False)
+    for side in (model.get_encoder(), model.get_decoder()):
+        side.layerdrop = 0.0
+        places = getattr(side, "embed_positions", None)
+        if model.config.model_type == "marian" and places is not None:
+            table = places._parameters.pop("weight").data
+            places.register_buffer("weight", table, persistent=False)
+    return model.eval()
+
+
+def blocks_of(model: Any) -> list[tuple[str, nn.Module]]:
+    """The encoder's embedding and layers; what lies above the last layer belongs to it."""
+    encoder = model.get_encoder()
+    if model.config.model_type in T5:
+        first = encoder.block[0].layer[0].SelfAttention
+        layers: list[nn.Module] = [BiasedLayer(layer, first) for layer in encoder.block]
+        above, below = copy.deepcopy(encoder.dropout), copy.deepcopy(encoder.dropout)  # one may learn, one be frozen
+        top: nn.Module = nn.Sequential(encoder.final_layer_norm, above)
+        embedding: nn.Module = Embedding(nn.Sequential(encoder.embed_tokens, below), 0)
+    else:
+        layers = [AttentionLayer(layer) for layer in encoder.layers]
+        top = encoder.layer_norm if hasattr(encoder, "layer_norm") else nn.Identity()
+        embedding = Embedding(Shell(encoder), model.config.pad_token_id)
+    layers[-1] = Topped(layers[-1], top)
+    return [("embedding", embedding), *((f"layer{i + 1}", layer) for i, layer in enumerate(layers))]
+
+
+def decoder_of(model: Any, folder: Path, language: str) -> Decoder:
+    """A copy of the decoder that writes a language ("": the model's own way to begin)."""
+    end = end_of(folder)
+    start, forced = setting(folder, "decoder_start_token_id"), setting(folder, "forced_bos_token_id")
+    never = [ids[0] for ids in setting(folder, "bad_words_ids") or () if len(ids) == 1]
+    family = model.config.model_type
+    if language and family not in ("mbart", "m2m_100"):
+        raise BadInput(f"{folder} holds a model of the family “{family}”, which takes no language: leave it out.")
+    code = language_id(folder, language) if language else None
+    if family == "mbart" and start != end and code is not None:  # the older kind begins with the language itself
+        start, code = code, None
+    if start is None:
+        raise BadInput(f"{folder / 'config.json'} says not how a text begins: name the language to write in.")
+    if family == "bart" and forced is None:  # every text that it has learnt to write begins so
+        forced = setting(folder, "bos_token_id")
+    second = forced if code is None else code
+    begin = [start] if second is None else [start, second]
+    return copy.deepcopy(Decoder(model, begin, end, never))
+
+
+class Embedding(nn.Module):
+    """The block below the layers: an inner module applied to ids, padded with the model's own padding."""
+
+    def __init__(self, inner: nn.Module, padding: int) -> None:
+        super().__init__()
+        self.inner, self.padding = inner, padding
+
+    def forward(self, hidden: Tensor | None, batch: Batch) -> Tensor:
+        """``[B, T]`` ids to ``[B, T, W]``."""
+        out: Tensor = self.inner(batch.inputs.masked_fill(~batch.mask, self.padding))
+        return out
+
+
+class Shell(nn.Module):
+    """An encoder without its layers: what it makes of ids before the first one."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.encoder = copy.copy(encoder)
+        inside = dict(encoder._modules, layers=nn.ModuleList())
+        if "layer_norm" in inside:
+            inside["layer_norm"] = nn.Identity()
+        self.encoder._modules = inside
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """``[B, T]`` ids to ``[B, T, W]``."""
+        out: Tensor = self.encoder(input_ids=ids).last_hidden_state
+        return out
+
+
+class BiasedLayer(nn.Module):
+    """A layer of T5's encoder. Its positions are those of the first layer's table, computed anew for every layer.
+
+    The table is the first layer's: here it is only looked at.
+    """
+
+    def __init__(self, inner: nn.Module, first: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.first = (first,)  # in a tuple, so that it is no part of this layer
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """``[B, T, W]`` to ``[B, T, W]``."""
+        length = hidden.shape[1]
+        bias = self.first[0].compute_bias(length, length)  # type: ignore[operator]
+        away = torch.finfo(hidden.dtype).min
+        bias = bias.masked_fill(~batch.mask[:, None, None, :], away)
+        out: Tensor = self.inner(hidden, position_bias=bias)[0]
+        return out
+
+
+class Topped(nn.Module):
+    """The last layer and what lies above it."""
+
+    def __init__(self, layer: nn.Module, top: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.top = layer, top
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """``[B, T, W]`` to ``[B, T, W]``."""
+        out: Tensor = self.top(self.layer(hidden, batch))
+        return out
+
+
+class Decoder(nn.Module):
+    """A pretrained decoder, called as ``decoder(hidden, batch)``: the loss of every target piece ``[B, L]``.
+
+    nan where there is none. ``begin``: the ids that every text begins with, the start and perhaps a language;
+    ``end``: the id that ends it; ``never``: ids that are never written. `write` gives the ids of texts.
+    """
+
+    bias: Tensor | None
+
+    def __init__(self, model: Any, begin: Sequence[int], end: int, never: Sequence[int] = ()) -> None:
+        super().__init__()
+        self.decoder, self.output = model.get_decoder(), model.get_output_embeddings()
+        self.begin, self.end, self.never = tuple(begin), end, tuple(never)
+        config = model.config
+        scaled = config.model_type == "t5" and getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
+        self.scale: float = config.d_model**-0.5 if scaled else 1.0
+        self.padding: int = config.pad_token_id
+        self.register_buffer("bias", getattr(model, "final_logits_bias", None), persistent=False)
+
+    def parts(self) -> list[list[nn.Parameter]]:
+        """The parameters that may be frozen, lowest first: the embedding, then each layer."""
+        layers = self.decoder.block if hasattr(self.decoder, "block") else self.decoder.layers
+        names = ("embed_tokens", "embed_positions", "layernorm_embedding")
+        below = [module for name in names if (module := getattr(self.decoder, name, None)) is not None]
+        return [[p for module in below for p in module.parameters()], *(list(layer.parameters()) for layer in layers)]
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Cross-entropy of each target piece (natural log), given the true ones before it."""
+        targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())]
+        there = targets >= 0
+        begin = torch.tensor(self.begin).expand(len(targets), -1)
+        before = torch.cat([begin, targets[:, :-1].masked_fill(~there[:, :-1], self.padding)], dim=1)
+        states = self.decoder(
+            input_ids=before, encoder_hidden_states=hidden, encoder_attention_mask=batch.mask.long(), use_cache=False
+        ).last_hidden_state[:, len(self.begin) - 1 :]
+        losses = torch.full(targets.shape, math.nan, dtype=states.dtype)
+        return losses.masked_scatter(there, self._losses(states[there], targets[there]))
+
+    def _losses(self, states: Tensor, wanted: Tensor) -> Tensor:
+        """Of states ``[N, W]``, some at a time: all scores at once would take gigabytes of a large vocabulary."""
+        size = max(ROOM // self.output.weight.shape[0], 1)
+        chunks = zip(torch.split(states, size), torch.split(wanted, size), strict=True)
+        return torch.cat([F.cross_entropy(self._scores(some), ids, reduction="none") for some, ids in chunks])
+
+    def write(self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1) -> list[np.ndarray]:
+        """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
+        search = Search(len(batch), beams, self.end)
+        hidden, mask = hidden.repeat_interleave(beams, 0), batch.mask.long().repeat_interleave(beams, 0)
+        last, past = torch.tensor(self.begin).expand(len(hidden), -1), None
+        for _ in range(longest):
+            out = self.decoder(
+                input_ids=last,
+                encoder_hidden_states=hidden,
+                encoder_attention_mask=mask,
+                past_key_values=past,
+                use_cache=True,
+            )
+            kept = search.take(torch.log_softmax(self._allowed(self._scores(out.last_hidden_state[:, -1])), dim=-1))
+            if search.over():
+                break
+            past, last = out.past_key_values, search.last.reshape(-1, 1)
+            if beams > 1:
+                past.reorder_cache(kept)
+        return [row.numpy() for row in search.best()]
+
+    def _scores(self, states: Tensor) -> Tensor:
+        """Logits ``[…, V]``."""
+        scores: Tensor = self.output(states * self.scale)
+        return scores if self.bias is None else scores + self.bias
+
+    def _allowed(self, scores: Tensor) -> Tensor:
+        return scores.index_fill(-1, torch.tensor(self.never), -math.inf) if self.never else scores
