@@ -30,9 +30,9 @@ from ctx.task import Space as Space
 from ctx.task import Task as Task
 
 if TYPE_CHECKING:
-    import numpy as np
     from pathlib import Path
 
+    import numpy as np
     from torch import Tensor, nn
 
     from ctx.config import RunConfig
@@ -48,17 +48,17 @@ class Backbone(Part):
     applications: ClassVar[tuple[str, ...]] = ()
     lr: ClassVar[float] = 1e-3
     head_lr: ClassVar[float] = 1e-3
-    pretrained: ClassVar[bool] = False
     decoder_lr: ClassVar[float | None] = None  # of a decoder that it brings, in place of the task's own for its head
+    pretrained: ClassVar[bool] = False
     citation: ClassVar[str] = ""
     assets: ClassVar[tuple[Asset, ...]] = ()
 
-    def layers(self) -> int:
     @classmethod
     def offered(cls) -> list[Path]:
         """The folders that a web page may choose for its knob ``path``, where it has one. No torch."""
         return []
 
+    def layers(self) -> int:
         """How many layers lie above the embedding (read-out applied). No torch."""
         raise NotImplementedError
 
@@ -104,11 +104,6 @@ class Backbone(Part):
         """The named blocks, lowest first (the embedding is the first), and the width of the last one's output."""
         raise NotImplementedError
 
-
-class Schedule(Part):
-    """How the contexts mix over training. ``uses`` says which of source and target it trains on."""
-
-    kind = "schedules"
     def decoder(self) -> nn.Module | None:
         """A fresh head that writes texts, as `ctx.writer.Writer` does, where the backbone brings one of its own."""
         return None
@@ -117,6 +112,11 @@ class Schedule(Part):
         """How many parameters its decoder holds: embedding, each layer, what lies above; [] without one. No torch."""
         return []
 
+
+class Schedule(Part):
+    """How the contexts mix over training. ``uses`` says which of source and target it trains on."""
+
+    kind = "schedules"
     uses: ClassVar[frozenset[str]] = frozenset({"source", "target"})
 
     def canonical(self) -> Choice:
