@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctx import data
+from ctx import data, kept
 from ctx.parts import Backbone, Context, Example, Task
 from ctx.sampling import Sampler, lengths_of
 
@@ -138,18 +138,29 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
     if name not in _memo:
         splits = data.splits(choice)
         examples = [*splits.train, *splits.validation, *splits.test]
-        _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task)
+        keep = kept.named(name, task.name, task.version) if data.worth_keeping(context) else ""
+        _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task, keep)
         while len(_memo) > 8:
             _memo.popitem(last=False)
     _memo.move_to_end(name)
     return _memo[name]
 
 
-def encoded_rows(name: str, examples: Sequence[Example], context: Context, backbone: Backbone, task: Task) -> Encoded:
-    """Examples of a context as arrays."""
-    inputs, ragged = task.read(backbone, examples, context)
-    targets = _stack(ragged)
-    lengths = np.asarray([len(row) for row in inputs], np.int64)
+def encoded_rows(
+    name: str, examples: Sequence[Example], context: Context, backbone: Backbone, task: Task, keep: str = ""
+) -> Encoded:
+    """Examples of a context as arrays; ``keep`` names those that are kept on disk, since a tokenizer takes seconds."""
+    inputs: list[np.ndarray] = []
+
+    def read() -> dict[str, np.ndarray]:
+        nonlocal inputs
+        inputs, ragged = task.read(backbone, examples, context)
+        lengths = np.asarray([len(row) for row in inputs], np.int64)
+        return {"inputs": np.concatenate(inputs), "lengths": lengths, "targets": _stack(ragged)}
+
+    found = kept.arrays("tokens", keep, read) if keep else read()
+    lengths, targets = found["lengths"], found["targets"]
+    inputs = inputs or np.split(found["inputs"], np.cumsum(lengths)[:-1])
     references = task.references(examples, targets)
     return Encoded(name, examples, inputs, targets, references, lengths, inputs[0].dtype == np.int64)
 

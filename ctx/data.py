@@ -10,7 +10,7 @@ import json
 from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from ctx import assets
+from ctx import assets, kept
 from ctx.errors import BadInput, Unavailable
 from ctx.home import home
 from ctx.parts import Choice, Context, Example
@@ -82,7 +82,25 @@ def splits(choice: Chosen) -> Splits:
 @lru_cache(maxsize=12)
 def _splits(name: str, knobs: str, digest: str) -> Splits:
     chosen: Context = make("contexts", Choice(name=name, knobs=json.loads(knobs)))
-    return divide(chosen.examples(), chosen.split_by_name)
+    if not worth_keeping(chosen):
+        return divide(chosen.examples(), chosen.split_by_name)
+    with suppress(KeyError, TypeError):
+        found = kept.document("splits", digest) or {}
+        return Splits(**{split: [_example(*fields) for fields in found[split]] for split in SHARES})
+    made = divide(chosen.examples(), chosen.split_by_name)
+    plain = {split: [astuple(example) for example in getattr(made, split)] for split in SHARES}
+    kept.keep_document("splits", digest, plain)
+    return made
+
+
+def worth_keeping(context: Context) -> bool:
+    """Whether what is made of a context is kept on disk: reading it takes a while, and it is not made of its knobs."""
+    return bool(context.assets) or context.slow
+
+
+def _example(id: str, given: Any, answer: Any, group: str, stratum: str | None) -> Example:
+    """An example from plain data: words and their tags are tuples."""
+    return Example(id, *(tuple(part) if isinstance(part, list) else part for part in (given, answer)), group, stratum)
 
 
 def sizes(choice: Chosen, patient: bool = True) -> dict[str, int]:

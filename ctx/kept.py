@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -37,6 +38,12 @@ def keep_document(folder: str, name: str, found: dict[str, Any]) -> None:
     _write(_place(folder, name, "json"), json.dumps(found, ensure_ascii=False).encode())
 
 
+def drop_document(folder: str, name: str) -> None:
+    """Remove the document kept under this name, if it is there."""
+    with suppress(OSError):
+        _place(folder, name, "json").unlink(missing_ok=True)
+
+
 def array(folder: str, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array kept under this name, or the one made now, kept from then on."""
     place = _place(folder, name, "npy")
@@ -44,6 +51,17 @@ def array(folder: str, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         return np.asarray(np.load(place, allow_pickle=False))
     made, content = make(), BytesIO()
     np.save(content, made, allow_pickle=False)
+    _write(place, content.getvalue())
+    return made
+
+
+def arrays(folder: str, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The named arrays kept under this name, or those made now, kept from then on."""
+    place = _place(folder, name, "npz")
+    with suppress(OSError, ValueError, EOFError, BadZipFile, AttributeError):
+        return dict(np.load(BytesIO(place.read_bytes()), allow_pickle=False))
+    made, content = make(), BytesIO()
+    np.savez(content, allow_pickle=False, **made)
     _write(place, content.getvalue())
     return made
 

@@ -236,7 +236,8 @@ class Trainer:
         return {f"seen/{key}": float(self.at.seen.get(key, 0)) for key in self.setup.rows} | changed
 
     def _first_look(self) -> dict[str, float]:
-        values = self._look(evaluation.FIRST, 0) | {"phase": 0.0}
+        few = min(evaluation.FIRST, self.setup.task.looks or evaluation.FIRST)
+        values = self._look(few, 0) | {"phase": 0.0}
         for key, rows in self.setup.rows.items():
             targets = rows.encoded.targets
             values[f"constant/{key}"] = self.setup.task.constant(targets[rows.learn], targets[rows.validation])

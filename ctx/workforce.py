@@ -141,11 +141,16 @@ class Workforce:
 
 
 def light(settings: dict[str, Any] | None) -> bool:
-    """Whether a run's steps are so small that a second thread costs more than it gives: no pretrained layer learns."""
+    """Whether a run's steps are so small that a second thread costs more than it gives.
+
+    So they are where no pretrained layer learns, and the head is none that writes.
+    """
     try:
         config = RunConfig.model_validate(settings)
+        if not part("backbones", config.backbone.name).pretrained:
+            return True
         frozen, blocks = frozen_blocks(config)
-        return frozen >= blocks or not part("backbones", config.backbone.name).pretrained
+        return frozen >= blocks and not config.task().step_seconds
     except (CtxError, ValidationError):
         return False  # the run itself says what is wrong
 

@@ -93,6 +93,23 @@ def test_warming_a_pair_leaves_nothing_to_compute() -> None:
     assert memo.computed == computed
 
 
+def test_of_large_contexts_what_the_first_draws_use_is_warmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctx.warm.TOKENS", 1)
+    few, more = Memo(), Memo()
+    for draws, memo in ((1, few), (2, more)):
+        monkeypatch.setattr("ctx.warm.default_draws", lambda config, draws=draws: draws)
+        warm(config(HEAD), features=memo)
+    assert few.computed < more.computed < warm_all()
+    before = few.computed
+    list(train(config(HEAD), features=few))
+    assert few.computed == before
+
+
+def warm_all() -> int:
+    """How many examples the two contexts have."""
+    return sum(sum(data.sizes(choice).values()) for choice in config(HEAD).contexts().values())
+
+
 @pytest.mark.network
 @pytest.mark.parametrize("tuning", [HEAD, Choice(name="freeze", knobs={"layers": 4})])
 def test_minilm_rows_are_bit_equal_in_whatever_company_they_were_computed(fetched: object, tuning: Choice) -> None:
