@@ -1,8 +1,9 @@
 """Batches to learn from, with the run's augmentations: the same for the same seed, context and number of the batch.
 
-Only training rows pass here; looks, selection and tests read the context as it is. Changed examples are encoded
-afresh, some batches ahead, since a large tokenizer takes longer to load than to use. They are no rows of the context,
-so what frozen layers give for them is computed plainly and never kept (`ctx.prefix`): exact, but paid at every step.
+Only training rows pass here; looks, selection and tests read the context as it is. Examples whose words change are
+encoded afresh, some batches ahead, since a large tokenizer takes longer to load than to use. Changed examples are no
+rows of the context, so what frozen layers give for them is computed plainly and never kept (`ctx.prefix`): exact, but
+paid at every step.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import numpy as np
 from ctx.batches import Batch, ContextRows, Encoded, encoded_rows
 from ctx.parts import Augmentation, Backbone, Example, Task
 from ctx.registry import make
+from ctx.resplit import resplit, taken
 from ctx.spans import WIDE, joined, spans
+from ctx.tagged import UNSPACED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +51,7 @@ class Batches:
         self.sampler = rows.sampler(config, key)
         parts: list[Augmentation] = [make("augment", choice) for choice in config.augment]
         self.texts = [part for part in parts if part.of_words()]
+        self.splitting = [part for part in parts if part.of_pieces()]
         self.mixing = [part for part in parts if type(part).mix is not Augmentation.mix]
         self._seed = [config.seed, crc32(key.encode())]
         self._chunk = max(1, AHEAD // config.optim.batch)  # batches
@@ -56,9 +60,9 @@ class Batches:
 
     def __getitem__(self, n: int) -> Batch:
         """The n-th batch."""
-        if not (self.texts or self.mixing):
+        if not (self.texts or self.splitting or self.mixing):
             return self.rows.encoded.batch(self.sampler[n])
-        batch, moved = self._changed(n) if self.texts else self._plain(n)
+        batch, moved = self._changed(n) if self.texts or self.splitting else self._plain(n)
         for part in self.mixing:
             batch.mix = part.mix(len(batch), self._random(part, n))
             if batch.mix is not None:
@@ -85,9 +89,24 @@ class Batches:
         ends = np.cumsum([len(examples) for examples in after])
         rows = [np.arange(end - len(examples), end) for end, examples in zip(ends, after, strict=True)]
         flat = [example for examples in after for example in examples]
-        moved = [one != other for one, other in zip(flat, (e for examples in before for e in examples), strict=True)]
-        encoded = encoded_rows("", flat, self.rows.context, self.backbone, self.task)
-        return encoded, rows, np.asarray(moved, bool)
+        plain = [example for examples in before for example in examples]
+        moved = np.asarray([one != other for one, other in zip(flat, plain, strict=True)], bool)
+        if self.texts:
+            encoded = encoded_rows("", flat, self.rows.context, self.backbone, self.task)
+        else:
+            encoded = taken(self.rows.encoded, np.concatenate([self.sampler[n] for n in numbers]))
+        for part in self.splitting:
+            encoded, more = self._split(part, encoded, numbers, [len(examples) for examples in after])
+            moved |= more
+        return encoded, rows, moved
+
+    def _split(
+        self, part: Augmentation, encoded: Encoded, numbers: Sequence[int], sizes: Sequence[int]
+    ) -> tuple[Encoded, np.ndarray]:
+        pieces = self.backbone.pieces()
+        assert pieces is not None  # checked with the configuration
+        randoms = [one for n, size in zip(numbers, sizes, strict=True) for one in [self._random(part, n)] * size]
+        return resplit(encoded, part, randoms, pieces, self.task, self.rows.context.language in UNSPACED)
 
     def change(self, examples: Sequence[Example], n: int) -> list[Example]:
         """The examples of the n-th batch as the augmentations leave them, one after the other."""

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ctx.layers import AttentionLayer, Table, TakeInputs
+from ctx.pieces import SPACES, Pieces
 
 if TYPE_CHECKING:
     import numpy as np
 
 T = TypeVar("T")
-SPACES = {"▁", "Ġ"}  # pieces that are only a space
 LARGE = 100_000  # pieces
 
 
@@ -159,6 +159,17 @@ def _tokens(folder: Path) -> tuple[list[str], Any]:
         return ["" if id in special else token for id, token in enumerate(there)], tool.decoder
 
     return _used(use, folder)
+
+
+@lru_cache(maxsize=2)
+def pieces(folder: Path, longest: int, prefix: str = "") -> Pieces:
+    """The pieces that `tokenize` gives, as a vocabulary; ``prefix`` is what it puts before every text."""
+
+    def use(tool: Any) -> tuple[str, int]:
+        mark: str = getattr(tool.model, "continuing_subword_prefix", None) or ""
+        return mark, len(tool.encode(prefix.strip()).ids) - 1
+
+    return Pieces(_tokens(folder)[0], *_used(use, folder), longest)
 
 
 def _array(ids: Sequence[int]) -> np.ndarray:

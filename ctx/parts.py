@@ -24,6 +24,7 @@ from ctx.objectives import Balancer as Balancer
 from ctx.objectives import Penalty as Penalty
 from ctx.objectives import Stateful as Stateful
 from ctx.objectives import Step as Step
+from ctx.pieces import Pieces as Pieces
 from ctx.plan import Phase
 from ctx.task import Metric as Metric
 from ctx.task import Space as Space
@@ -95,6 +96,10 @@ class Backbone(Part):
     def decode(self, ids: Sequence[np.ndarray]) -> list[str]:
         """The texts that ids of `target_ids` stand for; raises nothing for ids that stand for none."""
         raise NotImplementedError
+
+    def pieces(self) -> Pieces | None:
+        """The pieces that texts are encoded into, special ones as ""; None where it has no such vocabulary."""
+        return None
 
     def vectors(self, ids: np.ndarray) -> Tensor | None:
         """The pretrained embeddings ``[n, W]`` of such ids, float32; None where there are none to start from."""
@@ -168,7 +173,7 @@ class Pool(Protocol):
 
 
 class Augmentation(Part):
-    """A change to training examples, drawn anew for every batch: of the words (`change`), or of the features (`mix`).
+    """A change to training examples, drawn for every batch: of words (`change`), pieces (`split`), features (`mix`).
 
     ``applications``: where it means something. ``embeddings``: whether it needs those of a pretrained backbone.
     """
@@ -187,12 +192,19 @@ class Augmentation(Part):
             return (
                 f"The augmentation {cls.name} needs pretrained embeddings, which {backbone.name} has not: leave it out."
             )
+        if cls.of_pieces() and backbone.pieces is Backbone.pieces:
+            return f"The augmentation {cls.name} splits pieces of words, which {backbone.name} has not: leave it out."
         return ""
 
     @classmethod
     def of_words(cls) -> bool:
         """Whether it changes words: then examples are encoded anew, and frozen layers compute them anew."""
         return cls.change is not Augmentation.change
+
+    @classmethod
+    def of_pieces(cls) -> bool:
+        """Whether it changes the pieces of encoded examples: then frozen layers compute them anew."""
+        return cls.split is not Augmentation.split
 
     def change(
         self, words: list[str], tags: list[str], random: np.random.Generator, pool: Pool
@@ -203,6 +215,10 @@ class Augmentation(Part):
         in Chinese and Japanese texts. No torch.
         """
         return words, tags
+
+    def split(self, ids: Sequence[int], pieces: Pieces, random: np.random.Generator) -> list[list[int]]:
+        """What stands in the place of each piece of an example, one at least, so that they join to the same text."""
+        return [[id] for id in ids]
 
     def mix(self, size: int, random: np.random.Generator) -> tuple[np.ndarray, float] | None:
         """Each example's partner ``[size]`` in the batch, and the share that it keeps for itself; None: no mixing."""

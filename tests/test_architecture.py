@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
     "ground": "errors home filelock plan knobs metrics i18n kept migrations.versions",
-    "parts": "parts context task objectives",
+    "parts": "parts context task objectives pieces",
     "what parts use": (
         "layers archives index assets e5file encoder folders hub spans sample_files tagged rouge beam pointer writer "
         "seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording distance"
@@ -29,7 +29,7 @@ LAYERS = {
     "part files": " ".join(KINDS),
     "registry": "registry",
     "configuration": "data cards pairs config sampling replay flags study verdict",
-    "engine": "state batches augmented setup model prefix optim evaluation train warm embeddings",
+    "engine": "state batches resplit augmented setup model prefix optim evaluation train warm embeddings",
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
     "workers": "manifest checkpoint gc recorder predict describe worker hand workforce dispatch",
     "shown": "pair_words charts charts_runs curves readings compare labels overlay repeat results lab",

@@ -19,7 +19,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical,
 from ctx.errors import BadInput
 from ctx.lab import settings
 from ctx.lab.effect import run_seconds
-from ctx.parts import Augmentation, Backbone, Choice, Example
+from ctx.parts import Augmentation, Backbone, Choice, Example, Pieces
 from ctx.prefix import Memo
 from ctx.registry import make, part, registry
 from ctx.setup import Setup
@@ -34,13 +34,14 @@ PAIRS = {
 }
 PARTS: dict[str, type[Augmentation]] = registry("augment")
 CASES = [(name, application) for name, cls in PARTS.items() for application in cls.applications]
+OF_PIECES = [name for name, cls in PARTS.items() if cls.of_pieces()]
 OF_WORDS = [(name, application) for name, application in CASES if PARTS[name].of_words()]
 NEEDY = [name for name, cls in PARTS.items() if cls.embeddings]
 
 
 @pytest.fixture(autouse=True)
 def _lent_embeddings(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Flat ones for the tiny encoder, so that a part that needs them is tested like all others."""
+    """Flat ones for the tiny encoder, and a vocabulary, so that a part that needs them is tested like all others."""
 
     def vectors(self: Backbone, ids: np.ndarray) -> Tensor:
         angle = torch.from_numpy(ids).float()
@@ -49,6 +50,9 @@ def _lent_embeddings(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReq
     given = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     if set(NEEDY) & {given.get("name"), *given.get("names", ())}:
         monkeypatch.setattr(part("backbones", "tiny"), "vectors", vectors)
+    if set(OF_PIECES) & {given.get("name"), *given.get("names", ())}:
+        numbers = Pieces([f"{id:o}" if id > 1 else "" for id in range(8192)])
+        monkeypatch.setattr(part("backbones", "tiny"), "pieces", lambda self: numbers)
 
 
 def run(application: str, *names: str, tuning: str = "full", **changes: object) -> RunConfig:
@@ -252,6 +256,7 @@ def test_the_order_of_the_list_makes_no_difference() -> None:
         (run("sentiment", "entity-swap"), "entity-swap is for ner, not for sentiment"),
         (run("ner", "mixup"), "mixup is for sentiment, not for ner"),
         (run("sentiment", *NEEDY), "needs pretrained embeddings, which tiny has not"),
+        (run("sentiment", *OF_PIECES), "splits pieces of words, which tiny has not"),
         (run("sentiment", "swap", "swap"), "named twice"),
         (run("sentiment", augment=(Choice(name="deletion", knobs={"rate": 1.0}),)), "less than or equal to 0.9"),
     ],
@@ -265,7 +270,7 @@ def test_what_does_not_fit_is_refused_in_one_sentence(config: RunConfig, says: s
 @pytest.mark.parametrize("application", list(PAIRS))
 def test_the_lab_offers_those_that_fit(application: str) -> None:
     offered = {one.name for one in settings.settings(run(application)) if one.group == "augment"}
-    fitting = {name for name, of in CASES if of == application and not PARTS[name].embeddings}
+    fitting = {name for name, of in CASES if of == application and name not in (*NEEDY, *OF_PIECES)}
     assert offered == {f"augment.{name}" for name in fitting}
 
 

@@ -92,6 +92,12 @@ class E5(parts.Backbone):
 
         return decode(self.folder(), ids)
 
+    def pieces(self) -> parts.Pieces:
+        """XLM-RoBERTa's."""
+        from ctx.encoder import pieces
+
+        return pieces(self.folder(), self.POSITIONS, self.PREFIX)
+
     def vectors(self, ids: np.ndarray) -> Tensor | None:
         """The model's own embeddings of pieces."""
         import torch

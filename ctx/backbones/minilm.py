@@ -72,6 +72,12 @@ class MiniLM(parts.Backbone):
 
         return tokenize_words(self.folder(), sentences, separator, POSITIONS)
 
+    def pieces(self) -> parts.Pieces:
+        """WordPiece's."""
+        from ctx.encoder import pieces
+
+        return pieces(self.folder(), POSITIONS)
+
     def vectors(self, ids: np.ndarray) -> Tensor | None:
         """The model's own embeddings of pieces."""
         import torch

@@ -109,7 +109,7 @@ def run_seconds(config: RunConfig) -> float:
     frozen, _ = frozen_blocks(config)
     layers = backbone.parameters()
     live: float = sum(layers[max(frozen, 1) :])
-    if any(part("augment", choice.name).of_words() for choice in config.augment):
+    if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
     seconds = 0.3
     for phase in phases(config):
