@@ -1,16 +1,19 @@
 """Making room: deleted runs go for good, then the oldest runs' weights, until so many gigabytes are left.
 
-Settings, curves and results of runs that were not deleted stay.
+Settings, curves and results of runs that were not deleted stay. What can be computed again (`ctx.kept`) goes when
+nobody used it for long, or when there is much of it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctx import kept
 from ctx.checkpoint import SUFFIX
 from ctx.errors import BadInput
 from ctx.home import home
@@ -18,15 +21,21 @@ from ctx.imports import uploads
 from ctx.records import ENDED
 from ctx.store import Store
 
+CACHE_BYTES, CACHE_SECONDS = 500e6, 90 * 86_400  # of what can be computed again: in all, and since it was last used
+
 
 @dataclass(frozen=True)
 class Collected:
-    """What went: deleted runs, files of weights, and bytes; and the bytes that are left in weights."""
+    """What went: deleted runs, files of weights, and bytes; and the bytes that are left in weights.
+
+    ``cached``: bytes freed of what can be computed again.
+    """
 
     runs: int
     files: int
     freed: int
     left: int
+    cached: int
 
 
 def keep_gigabytes() -> float:
@@ -42,7 +51,7 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
     """Purge deleted runs and drop the oldest ended runs' weights beyond ``keep_gb``. Raises StoreError, BadInput.
 
     ``deleted_before`` (epoch seconds) spares what was deleted later and may still be brought back. Uploads that nobody
-    took in for a day go too.
+    took in for a day go too, and what was computed beyond its bounds.
     """
     uploads.sweep()
     limit = (keep_gigabytes() if keep_gb is None else keep_gb) * 1e9
@@ -59,7 +68,8 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
                 left -= path.stat().st_size
                 path.unlink()
                 files += 1
-    return Collected(len(purged), files, before - left, left)
+    cached = kept.trim(CACHE_BYTES, time.time() - CACHE_SECONDS)
+    return Collected(len(purged), files, before - left, left, cached)
 
 
 def _bytes(store: Store) -> int:

@@ -1,12 +1,14 @@
 """What was computed once and is kept in ``CTX_HOME``: JSON documents and arrays, written whole or not at all.
 
-All of it is a cache: what can't be read is computed again, and a full disk only makes things slower.
+All of it is a cache: what can't be read is computed again, and a full disk only makes things slower. A file's time is
+when it was last used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
@@ -19,6 +21,8 @@ import numpy as np
 
 from ctx.home import home
 
+FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens")
+
 
 def named(*content: Any) -> str:
     """A name for what follows from this content, which is plain data."""
@@ -28,7 +32,9 @@ def named(*content: Any) -> str:
 def document(folder: str, name: str) -> dict[str, Any] | None:
     """The document kept under this name; None where there is none that can be read."""
     with suppress(OSError, ValueError):
-        found = json.loads(_place(folder, name, "json").read_bytes())
+        place = _place(folder, name, "json")
+        found = json.loads(place.read_bytes())
+        _touch(place)
         return found if isinstance(found, dict) else None
     return None
 
@@ -48,7 +54,9 @@ def array(folder: str, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array kept under this name, or the one made now, kept from then on."""
     place = _place(folder, name, "npy")
     with suppress(OSError, ValueError):
-        return np.asarray(np.load(place, allow_pickle=False))
+        found = np.asarray(np.load(place, allow_pickle=False))
+        _touch(place)
+        return found
     made, content = make(), BytesIO()
     np.save(content, made, allow_pickle=False)
     _write(place, content.getvalue())
@@ -59,15 +67,43 @@ def arrays(folder: str, name: str, make: Callable[[], dict[str, np.ndarray]]) ->
     """The named arrays kept under this name, or those made now, kept from then on."""
     place = _place(folder, name, "npz")
     with suppress(OSError, ValueError, EOFError, BadZipFile, AttributeError):
-        return dict(np.load(BytesIO(place.read_bytes()), allow_pickle=False))
+        found = dict(np.load(BytesIO(place.read_bytes()), allow_pickle=False))
+        _touch(place)
+        return found
     made, content = make(), BytesIO()
     np.savez(content, allow_pickle=False, **made)
     _write(place, content.getvalue())
     return made
 
 
+def trim(most: float, before: float) -> int:
+    """Remove what was last used before a time (epoch seconds), then the least recently used beyond ``most`` bytes.
+
+    Gives the bytes that it freed.
+    """
+    found = []
+    for place in (path for folder in FOLDERS for path in (home() / folder).glob("*")):
+        with suppress(OSError):
+            about = place.stat()
+            found.append((about.st_mtime, about.st_size, place))
+    left, freed = sum(size for _, size, _ in found), 0
+    for used, size, place in sorted(found):
+        if used >= before and left - freed <= most:
+            break
+        with suppress(OSError):
+            place.unlink()
+            freed += size
+    return freed
+
+
 def _place(folder: str, name: str, ending: str) -> Path:
+    assert folder in FOLDERS, folder  # others would never be trimmed
     return home() / folder / f"{name}.{ending}"
+
+
+def _touch(place: Path) -> None:
+    with suppress(OSError):  # another person's
+        os.utime(place)
 
 
 def _write(place: Path, content: bytes) -> None:

@@ -1,8 +1,8 @@
 """A vocabulary of pieces, and each of them said by shorter ones: "▁walking" as "▁walk" "ing".
 
 MaxMatch-Dropout (Hiraoka, COLING 2022) on every piece by itself: the longest beginning that the vocabulary has is
-taken, unless chance drops it for the next shorter one. BPE-dropout (Provilkov et al., ACL 2020) and sub-word regularisation
-(Kudo, ACL 2018) are after the same, with the tokenizer's own merges and likelihoods. No torch.
+taken, unless chance drops it for the next shorter one. BPE-dropout (Provilkov et al., ACL 2020) and sub-word
+regularisation (Kudo, ACL 2018) are after the same, with the tokenizer's own merges and likelihoods. No torch.
 """
 
 from __future__ import annotations

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ctx import batches, data
+from ctx import batches, cards, data, embeddings, kept, pairs
 from ctx.config import ContextChoice, RunConfig
+from ctx.gc import collect
 from ctx.parts import Choice
 from ctx.registry import make, part, task_of
+from ctx.store import open_store
 
 CONTEXTS = ["sentiment/sample-cafes-en", "ner/sample-office-en", "summarisation/sample-notices-en"]
 
@@ -69,3 +73,32 @@ def test_what_cannot_be_read_back_is_made_again(home: Path, monkeypatch: pytest.
     again, found = prepared(CONTEXTS[0])
     assert again == splits
     assert np.array_equal(found.lengths, encoded.lengths)
+
+
+def test_what_was_used_least_recently_goes_beyond_the_bounds(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctx.gc.CACHE_BYTES", 1_400)
+    day, text = 86_400, {"text": "x" * 280}
+
+    def aged(path: Path, days: int) -> None:
+        os.utime(path, (time.time() - days * day,) * 2)
+
+    for days, name in ((100, "forgotten"), (3, "used"), (2, "idle"), (1, "new")):
+        for folder in ("cards", "distances"):
+            kept.keep_document(folder, name, text)
+            aged(home / folder / f"{name}.json", days)
+    vectors = np.ones(4, np.float32)
+    kept.array("embeddings", "vectors", lambda: vectors)
+    aged(home / "embeddings" / "vectors.npy", 100)
+    assert kept.document("cards", "used") == kept.document("distances", "used") == text
+    assert np.array_equal(kept.array("embeddings", "vectors", lambda: vectors * 2), vectors)
+    gone = collect(open_store())
+    left = [path.name for folder in kept.FOLDERS for path in sorted((home / folder).glob("*"))]
+    assert left == ["new.json", "used.json", "new.json", "used.json", "vectors.npy"]
+    assert gone.cached == 4 * (home / "cards" / "new.json").stat().st_size
+    assert collect(open_store()).cached == 0
+
+
+def test_nothing_is_kept_where_gc_does_not_look() -> None:
+    with pytest.raises(AssertionError, match="elsewhere"):
+        kept.keep_document("elsewhere", "x", {})
+    assert {cards.FOLDER, pairs.FOLDER, pairs.DISTANCES, embeddings.FOLDER} <= set(kept.FOLDERS)

@@ -101,14 +101,21 @@ def gc(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make room: deleted runs go for good, then the oldest runs' weights; settings, curves and results stay."""
+    """Make room: deleted runs go for good, then the oldest runs' weights; settings, curves and results stay.
+
+    What was computed about contexts goes after 90 days without use, and beyond 500 MB; it is computed again when asked.
+    """
+    from dataclasses import asdict
+
     from ctx.gc import collect
     from ctx.store import open_store
 
     found = collect(open_store(), keep)
-    document = {"runs": found.runs, "files": found.files, "freed": found.freed, "left": found.left}
+    document = asdict(found)
     line = f"{found.runs} deleted runs and {found.files} files of weights are gone: {found.freed / 1e6:.1f} MB freed, "
-    emit(document, [f"{line}{found.left / 1e6:.1f} MB of weights are left."], json)
+    line += f"{found.left / 1e6:.1f} MB of weights are left."
+    again = f" {found.cached / 1e6:.1f} MB that can be computed again are gone." if found.cached else ""
+    emit(document, [line + again], json)
 
 
 def _emit(store: Store, runs: list[Run], lines: list[str], json: bool) -> None:
