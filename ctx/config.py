@@ -106,6 +106,15 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
     return tuning.frozen(backbone.layers()), backbone.layers() + 1
 
 
+def frozen_parts(config: RunConfig) -> tuple[int, int]:
+    """How many parts of the decoder stay frozen, and how many may; (0, 0) where no text is written. No torch."""
+    most = config.task().decoder_parts(make("backbones", config.backbone))
+    frozen, blocks = frozen_blocks(config)
+    most -= most > 0 and frozen >= blocks  # something must learn: the encoder's layers, or the decoder's last
+    wanted: int = make("tunings", config.tuning).frozen_decoder()
+    return (wanted, most) if most else (0, 0)
+
+
 def check(config: RunConfig) -> RunConfig:
     """The configuration itself, or BadInput with the first thing that can't be used."""
     backbone: Backbone = make("backbones", config.backbone)
@@ -120,6 +129,7 @@ def check(config: RunConfig) -> RunConfig:
             f"and these contexts are {application}: choose another backbone."
         )
     make("tunings", config.tuning).check(backbone.layers())
+    _check_decoder(config)
     _check_augment(config, application)
     _check_roles(config, schedule, contexts)
     for key in contexts:
@@ -141,6 +151,15 @@ def _one_application(config: RunConfig, contexts: dict[str, Context]) -> str:
         raise BadInput(f"{x} is {a} and {y} is {b}: source and target must be of one application.")
     config.task()
     return next(iter(applications))
+
+
+def _check_decoder(config: RunConfig) -> None:
+    wanted, most = frozen_parts(config)
+    if wanted > most:
+        raise BadInput(
+            f"freeze-decoder is {wanted}, and of this decoder at most {most} parts can stay frozen, its embedding and "
+            f"its lowest layers: choose a number from 0 to {most}."
+        )
 
 
 def _check_augment(config: RunConfig, application: str) -> None:
@@ -188,7 +207,7 @@ def canonical(config: RunConfig) -> RunConfig:
     config = check(config)
     schedule = make("schedules", config.schedule).canonical()
     uses = make("schedules", schedule).uses
-    tuning = make("tunings", config.tuning).canonical(make("backbones", config.backbone).layers())
+    tuning = _tuning(config)
     target = config.target
     return RunConfig(
         sources=tuple(_trim(source, "source" in uses) for source in config.sources) if "source" in uses else (),
@@ -204,6 +223,14 @@ def canonical(config: RunConfig) -> RunConfig:
         seed=config.seed,
         beams=config.beams if config.task().writes else 1,
     )
+
+
+def _tuning(config: RunConfig) -> Choice:
+    """The tuning under its one name, without a decoder's knob where there is none."""
+    found: Choice = make("tunings", config.tuning).canonical(make("backbones", config.backbone).layers())
+    if frozen_parts(config) != (0, 0):
+        return found
+    return Choice(name=found.name, knobs={name: value for name, value in found.knobs.items() if name != "decoder"})
 
 
 def _effective(config: RunConfig) -> Optim:

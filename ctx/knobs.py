@@ -28,6 +28,15 @@ def readout_knob(**bounds: Any) -> Any:
     return knob(None, help, flag="readout", ge=0, **bounds)
 
 
+def decoder_knob() -> Any:
+    """The knob of a tuning that may leave the lowest parts of a head that writes as they are."""
+    help = (
+        "How many parts of the decoder stay frozen, lowest first, where texts are written: 0 none, 1 its embedding, "
+        "2 its first layer too, and so on. An output that is tied to the embedding is frozen with it."
+    )
+    return knob(0, help, flag="freeze-decoder", ge=0)
+
+
 class Choice(BaseModel):
     """A part by name with its knobs, kept as plain data: ``{"name": "joint", "knobs": {"lam": 0.1}}``."""
 

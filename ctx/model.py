@@ -35,10 +35,11 @@ class Model(nn.Module):
         assert hidden is not None
         return hidden
 
-    def above(self, blocks: int) -> list[nn.Parameter]:
-        """The parameters of all but the lowest blocks, heads included."""
+    def above(self, blocks: int, parts: int = 0) -> list[nn.Parameter]:
+        """The parameters of all but the lowest blocks, heads included but for the lowest parts of those that write."""
         above = list(self.blocks.values())[blocks:]
-        return [p for module in (*above, self.heads) for p in module.parameters()]
+        frozen = {id(p) for head in self.heads.values() if parts for part in head.parts()[:parts] for p in part}  # type: ignore[operator]
+        return [p for module in (*above, self.heads) for p in module.parameters() if id(p) not in frozen]
 
     def learn(self, parameters: list[nn.Parameter]) -> int:
         """Let just these learn, the rest frozen and its lowest blocks in evaluation mode; gives the prefix depth."""

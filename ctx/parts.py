@@ -18,6 +18,7 @@ from ctx.errors import BadInput
 from ctx.knobs import Choice as Choice
 from ctx.knobs import Knobs as Knobs
 from ctx.knobs import Part as Part
+from ctx.knobs import decoder_knob as decoder_knob
 from ctx.knobs import knob as knob
 from ctx.knobs import readout_knob as readout_knob
 from ctx.objectives import Balancer as Balancer
@@ -148,6 +149,10 @@ class Tuning(Part):
     def frozen(self, layers: int) -> int:
         """How many blocks, the embedding counted, stay frozen from the start; for the page. No torch."""
         return 0
+
+    def frozen_decoder(self) -> int:
+        """How many parts of a head that writes stay frozen, lowest first; for the page. No torch."""
+        return int(getattr(self.knobs, "decoder", 0))
 
     def install(self, model: Model) -> None:
         """Change the model once, before training (insert adapters)."""

@@ -67,6 +67,10 @@ class Task(Part):
         """The parameterless last block: called as ``readout(hidden, batch)``, shapes ``[B, T, W]`` to the head's."""
         raise NotImplementedError
 
+    def decoder_parts(self, backbone: Backbone) -> int:
+        """How many parts its head has that may be frozen, if it writes: ``head.parts()``, lowest first. No torch."""
+        return 0
+
     def head(self, space: Space) -> nn.Module:
         """A fresh head, called as ``head(hidden, batch)``."""
         raise NotImplementedError

@@ -117,6 +117,10 @@ class Writer(nn.Module):
             if vectors is not None:
                 self.words.weight[2:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
 
+    def parts(self) -> list[list[nn.Parameter]]:
+        """The parameters that may be frozen, lowest first: the embedding (the output is tied to it), then each layer."""
+        return [list(module.parameters()) for module in (self.words, *self.layers)]
+
     # -- learning
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:

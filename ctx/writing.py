@@ -26,6 +26,7 @@ class Writing(parts.Task):
     head_lr = 1e-3
     step_seconds = 0.15
     longest: ClassVar[int] = 64
+    layers: ClassVar[int] = 2  # of its decoder, where the backbone brings none
     copies: ClassVar[bool] = False
 
     def readout(self) -> nn.Module:
@@ -37,6 +38,10 @@ class Writing(parts.Task):
         module: nn.Module = TakeHidden(nn.Identity())
         return module
 
+    def decoder_parts(self, backbone: parts.Backbone) -> int:
+        """The decoder's embedding and layers."""
+        return len(backbone.decoder_parameters()[:-1]) or 1 + self.layers
+
     def head(self, space: parts.Space) -> nn.Module:
         """The backbone's own decoder; else one of two layers over the pieces of the contexts' training texts."""
         own = space.backbone.decoder()
@@ -44,7 +49,8 @@ class Writing(parts.Task):
             return own
         from ctx.writer import Writer
 
-        return Writer(space, copies=self.copies and space.backbone.vectors(space.pools[0][0][:1]) is not None)
+        copies = self.copies and space.backbone.vectors(space.pools[0][0][:1]) is not None
+        return Writer(space, self.layers, copies=copies)
 
     def read(
         self, backbone: parts.Backbone, examples: Sequence[parts.Example], context: parts.Context

@@ -150,7 +150,14 @@ def _unused(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
     notes = [f"--{role}-size has no effect: {schedule.name} does not train on the {role}." for role in idle]
     if "beams" in given and config.contexts() and not config.task().writes:
         notes.append(f"--beams has no effect: {config.task().applications[0]} writes no texts.")
+    if config.contexts() and not config.task().writes:
+        typed = [option for option in given if option in knob_flags() and _of_decoder(knob_flags()[option])]
+        notes += [f"{option} has no effect: {config.task().applications[0]} writes no texts." for option in typed]
     return notes
+
+
+def _of_decoder(flag: Flag) -> bool:
+    return any((owner.kind, owner.knob) == ("tunings", "decoder") for owner in flag.owners)
 
 
 def _filled(

@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import ceil
 
 from ctx import data
-from ctx.config import RunConfig, frozen_blocks
+from ctx.config import RunConfig, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.names import short
@@ -78,19 +78,32 @@ def balance(config: RunConfig) -> str:
 
 
 def learning(config: RunConfig) -> str:
-    """What learns: ``4 of 6 frozen: 3.5 M of 22.6 M learn``."""
+    """What learns: ``4 of 6 frozen: 3.5 M of 22.6 M learn``. A pretrained decoder counts, a fresh head doesn't."""
     backbone: Backbone = make("backbones", config.backbone)
     frozen, blocks = frozen_blocks(config)
-    sizes = backbone.parameters()
-    total = millions(sum(sizes))
-    if frozen >= blocks:
-        return t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
-    if frozen == 0:
+    parts, _ = frozen_parts(config)
+    sizes, own = backbone.parameters(), backbone.decoder_parameters()
+    total, learn = millions(sum(sizes) + sum(own)), millions(sum(sizes[frozen:]) + sum(own[parts:]))
+    below = _decoder(parts, config.task().decoder_parts(backbone))
+    if frozen >= blocks and not own:
+        text = t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
+    elif frozen == parts == 0:
         return t("Nothing frozen: all {total} parameters learn.", total=total)
-    learn = millions(sum(sizes[frozen:]))
-    return t(
-        "{k} of {n} frozen: {learn} of {total} parameters learn.", k=frozen - 1, n=blocks - 1, learn=learn, total=total
-    )
+    elif frozen == 0 and not own:
+        text = t("No layer frozen: all {total} parameters below the decoder learn.", total=total)
+    else:
+        k = max(frozen - 1, 0)
+        text = t("{k} of {n} frozen: {learn} of {total} parameters learn.", k=k, n=blocks - 1, learn=learn, total=total)
+    return f"{text} {below}".strip()
+
+
+def _decoder(parts: int, there: int) -> str:
+    """What of a decoder stays frozen, in a sentence; "" where nothing does."""
+    if parts == 0:
+        return ""
+    if parts == 1:
+        return t("Of the decoder its embedding is frozen.")
+    return t("Of the decoder its embedding and {k} of {n} layers are frozen.", k=parts - 1, n=there - 1)
 
 
 def millions(count: int) -> str:
@@ -108,7 +121,7 @@ def run_seconds(config: RunConfig) -> float:
     backbone: Backbone = make("backbones", config.backbone)
     frozen, _ = frozen_blocks(config)
     layers = backbone.parameters()
-    live: float = sum(layers[max(frozen, 1) :])
+    live: float = sum(layers[max(frozen, 1) :]) + sum(backbone.decoder_parameters())
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
     seconds = 0.3
@@ -186,6 +199,8 @@ def why_off(config: RunConfig, name: str) -> str:
     uses = schedule_of(config).uses
     if key == "source" and "source" not in uses:
         return t("This schedule never trains on a source.")
+    if name == "tuning.decoder" and not config.task().writes:
+        return t("No text is written here, so there is no decoder to freeze.")
     if key in ("balancer", "backbone", "schedule", "tuning") and not inner:
         return _only_one(config, key)
     return _off_optim(config, inner or key) if key in ("optim", "keep") else ""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ctx import data
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, frozen_parts
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.effect import why_off
@@ -71,7 +71,7 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
     if key in ("source", "target"):
         _change_context(dump, config, key, inner, value)
     elif key in PARTS:
-        dump[key] = {"name": value} if not inner else _with(dump[key], inner, value)
+        dump[key] = _with(dump[key], inner, value) if inner else _named(config, key, value)
     elif key in LISTS:
         dump[LISTS[key]] = _change_list(dump[LISTS[key]], inner, value)
     elif key == "optim":
@@ -92,16 +92,25 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
 
 
 def _fitted(config: RunConfig) -> RunConfig:
-    """No more frozen layers than the backbone has, after another backbone or tuning was chosen."""
-    knobs = part("tunings", config.tuning.name).Knobs.model_fields
-    if "layers" not in knobs:
-        return config
+    """No more frozen layers and parts than there are, after another backbone or tuning was chosen."""
     there = make("backbones", config.backbone).layers()
-    wanted = config.tuning.knobs.get("layers", knobs["layers"].default)
-    if wanted <= there:
+    config = _at_most(config, "layers", there)
+    return _at_most(config, "decoder", frozen_parts(config)[1])
+
+
+def _at_most(config: RunConfig, knob: str, most: int) -> RunConfig:
+    fields = part("tunings", config.tuning.name).Knobs.model_fields
+    if knob not in fields or config.tuning.knobs.get(knob, fields[knob].default) <= most:
         return config
-    fitted = Choice(name=config.tuning.name, knobs=config.tuning.knobs | {"layers": there})
+    fitted = Choice(name=config.tuning.name, knobs=config.tuning.knobs | {knob: most})
     return config.model_copy(update={"tuning": fitted})
+
+
+def _named(config: RunConfig, key: str, name: str) -> dict[str, Any]:
+    """A part by name; another tuning leaves the decoder's frozen parts as they are, where it can freeze them."""
+    kept = config.tuning.knobs.get("decoder", 0) if key == "tuning" else 0
+    fields = part(PARTS[key], name).Knobs.model_fields
+    return {"name": name, "knobs": {"decoder": kept} if kept and "decoder" in fields else {}}
 
 
 def _with(choice: dict[str, Any], knob: str, value: Any) -> dict[str, Any]:
@@ -162,8 +171,9 @@ def _parts(config: RunConfig) -> Iterator[Setting]:
         cls = part(kind, choice.name)
         yield Setting(key, key, "choice", choice.name, default, cls.summary(), names)
         for one in _fields(key, key, cls.Knobs, choice.knobs):
-            folders = one.name == "backbone.path"
-            yield replace(one, kind="choice", options=tuple(map(str, cls.offered()))) if folders else one
+            if one.name == "backbone.path":
+                one = replace(one, kind="choice", options=tuple(map(str, cls.offered())))
+            yield replace(one, high=frozen_parts(config)[1]) if one.name == "tuning.decoder" else one
 
 
 def _fits(cls: type[Part], application: tuple[str, ...]) -> bool:

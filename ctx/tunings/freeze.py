@@ -23,6 +23,7 @@ class Freeze(parts.Tuning):
         """How deep the ice goes."""
 
         layers: int = parts.knob(4, "k, how many of the lowest layers stay frozen.", flag="freeze-layers", ge=0)
+        decoder: int = parts.decoder_knob()
 
     def check(self, layers: int) -> None:
         """There must be k layers."""
@@ -34,12 +35,14 @@ class Freeze(parts.Tuning):
 
     def canonical(self, layers: int) -> parts.Choice:
         """All layers frozen is head."""
-        return parts.Choice(name="head") if self.knobs.layers == layers else super().canonical(layers)
+        if self.knobs.layers < layers:
+            return super().canonical(layers)
+        return parts.Choice(name="head", knobs={"decoder": self.knobs.decoder})
 
     def frozen(self, layers: int) -> int:
         """The embedding and k layers."""
         return int(self.knobs.layers) + 1
 
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """What lies above layer k, and the heads."""
-        return [(model.above(self.frozen(0)), 1.0)]
+        """What lies above layer k, and the heads, but for what a decoder keeps frozen."""
+        return [(model.above(self.frozen(0), self.frozen_decoder()), 1.0)]

@@ -1,4 +1,4 @@
-"""full: every parameter learns (fine-tuning)."""
+"""full: every parameter of the encoder learns (fine-tuning), and the head."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class Full(parts.Tuning):
     name = "full"
     title = "Nothing frozen"
 
+    class Knobs(parts.Knobs):
+        """What of the decoder learns."""
+
+        decoder: int = parts.decoder_knob()
+
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """All parameters at the full rate."""
-        return [(list(model.parameters()), 1.0)]
+        """All parameters at the full rate, but for what the decoder keeps frozen."""
+        return [(model.above(0, self.frozen_decoder()), 1.0)]

@@ -18,10 +18,15 @@ class Head(parts.Tuning):
     name = "head"
     title = "All layers frozen"
 
+    class Knobs(parts.Knobs):
+        """What of the decoder learns."""
+
+        decoder: int = parts.decoder_knob()
+
     def frozen(self, layers: int) -> int:
         """The embedding and every layer."""
         return layers + 1
 
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """The heads."""
-        return [(list(model.heads.parameters()), 1.0)]
+        """The heads, but for what a decoder keeps frozen."""
+        return [(model.above(len(model.blocks), self.frozen_decoder()), 1.0)]
