@@ -35,6 +35,7 @@ def test_it_opens_with_the_newest_study_and_target_only_as_the_baseline(store: S
     assert pinned.value == alone.id[:8]
     assert [text != "" for text in found["Δ macro-F1"]] == [False, True, True, False, False]
     assert "schedule" in differing.index
+    assert "95 % interval. Dotted line: always one answer." in texts(app)
 
 
 def test_the_address_says_what_is_ticked_listed_and_in_which_order(store: Store) -> None:

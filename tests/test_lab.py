@@ -76,6 +76,25 @@ def test_labels_that_add_nothing_are_said_to() -> None:
     assert "already gives .750" in words.labels_added(found)
 
 
+@pytest.mark.parametrize(
+    ("application", "unit"),
+    [("sentiment", "labels"), ("ner", "sentences"), ("translation", "pairs"), ("summarisation", "pairs")],
+)
+def test_what_the_target_has_few_of_has_the_applications_own_name(application: str, unit: str) -> None:
+    config = sample(application)
+    assert config is not None
+    size = config.target.size
+    assert history.about(config).endswith(f", {size} {unit}")
+    assert applications()[application].amount.casefold().startswith(unit)
+    metric = config.task().metrics[0].name
+    final = {"metrics": {"target": {metric: 0.5}, "source": None}, "labels_used": {}}
+    blank = dict.fromkeys(Run.__dataclass_fields__)
+    one = Run(**blank | {"id": "run", "state": "done", "final": final, "settings": {}})  # type: ignore[arg-type]
+    rows = [(arm, draw, one) for arm in ("source-only", "chosen") for draw in range(3)]
+    assert f"your {size} {unit} added" in words.labels_added(answer.Answer(config, rows, None))
+    assert {one.title for one in presets.presets(config)} >= ({f"20 {unit}"} if size != 20 else set())
+
+
 def test_the_price_is_what_the_source_lost() -> None:
     assert words.price(study([0.5], [0.7], [0.8])).endswith("gadgets in English .900 → .890")
 

@@ -22,7 +22,6 @@ Draws = Annotated[
     int | None,
     typer.Option("--draws", help="How many draws; 10 if all layers are frozen, else 3.", metavar="N", min=1),
 ]
-FLOOR = "always one answer"
 
 
 def study(
@@ -140,7 +139,7 @@ def _spread(values: dict[int, float]) -> dict[str, Any]:
 
 def _lines(found: Study, answer: Answer) -> list[str]:
     draws = sorted({draw for _, draw, _ in answer.rows})
-    by_arm = {FLOOR: floors(answer)} | {arm: answer.results(arm) for arm in answer.arms}
+    by_arm = {answer.config.task().floor_name: floors(answer)} | {arm: answer.results(arm) for arm in answer.arms}
     rows: list[list[Value]] = []
     for arm, values in by_arm.items():
         spread = _spread(values)

@@ -62,6 +62,15 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
     }
 
 
+def amount(application: str, size: int | None) -> str:
+    """So many of what the target has few of: ``20 labels``, ``40 sentences``, ``all pairs``."""
+    if application in ("translation", "summarisation"):
+        return t("all pairs") if size is None else t("{n} pairs", n=size)
+    if application == "ner":
+        return t("all sentences") if size is None else t("{n} sentences", n=size)
+    return t("all labels") if size is None else t("{n} labels", n=size)
+
+
 def applications() -> dict[str, Application]:
     """All of them by name, in the order of the page."""
     labels, sentences, pairs = t("Labels I have"), t("Sentences I have"), t("Pairs I have")

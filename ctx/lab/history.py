@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ctx.config import RunConfig
 from ctx.errors import CtxError
 from ctx.lab.answer import Answer
+from ctx.lab.applications import amount
 from ctx.lab.link import asked
 from ctx.lab.names import short
 from ctx.lab.settings import settings
@@ -51,7 +52,7 @@ def about(config: RunConfig) -> str:
     source = short(config.sources[0].id) if config.sources else ABSENT
     target = short(config.target.id) if config.target else ABSENT
     size = config.target.size if config.target else None
-    return f"{source} → {target}" + (f", {size} labels" if size else "")
+    return f"{source} → {target}" + (f", {amount(config.task().applications[0], size)}" if size else "")
 
 
 def changes(old: RunConfig, new: RunConfig) -> str:

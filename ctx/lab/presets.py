@@ -8,6 +8,7 @@ from typing import Any
 from ctx.config import RunConfig, check
 from ctx.errors import CtxError
 from ctx.i18n import t
+from ctx.lab.applications import amount
 from ctx.lab.data import needed
 from ctx.lab.settings import change
 
@@ -72,13 +73,15 @@ def _sentiment(config: RunConfig) -> list[Preset | None]:
 
 def _others(config: RunConfig) -> list[Preset | None]:
     """For names, translation and summaries: another kind of source, fewer and more labels, no pretraining."""
-    more, few = t("With more labels, does the target need a source?"), t("Few labels: here a source has most to give.")
-    title, what, pair = _kinds()[config.task().applications[0]]
+    application = config.task().applications[0]
+    more, few = t("With more of them, does the target need a source?"), t("With few, a source has most to give.")
+    title, what, pair = _kinds()[application]
     why = t("A small encoder that has read nothing before.")
+    twenty, many = amount(application, 20), t("{some}: still worth it?", some=amount(application, 300))
     return [
         _preset(config, "kind", title, what, **pair),
-        _preset(config, "few", t("20 labels"), few, target__size=20),
-        _preset(config, "many", t("300 labels: still worth it?"), more, target__size=300),
+        _preset(config, "few", twenty, few, target__size=20),
+        _preset(config, "many", many, more, target__size=300),
         _preset(swapped(config), "swap", t("The other way round"), t("What is easy one way may be hard back.")),
         _preset(config, "plain", t("Without pretraining"), why, backbone="tiny", tuning="full"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ctx import charts
 from ctx.i18n import t
 from ctx.lab.answer import GUESSES, MEANT, Answer
+from ctx.lab.applications import amount
 from ctx.lab.names import short
 from ctx.parts import Metric
 from ctx.verdict import Difference, difference
@@ -71,7 +72,8 @@ def labels_added(answer: Answer) -> str:
     if found is None:
         return ""
     size = answer.config.target.size
-    labels = t("all your labels") if size is None else t("your {n} labels", n=size)
+    own = amount(answer.config.task().applications[0], size)
+    labels = t("{all} of yours", all=own) if size is None else t("your {some}", some=own)
     score = t(
         "The source alone ({source}) already gives {mean}; {labels}",
         source=short(answer.config.sources[0].id),

@@ -10,7 +10,7 @@ from ctx import charts
 from ctx.config import check
 from ctx.i18n import t
 from ctx.lab import answer, data, presets
-from ctx.lab.applications import applications
+from ctx.lab.applications import amount, applications
 from ctx.lab.link import View
 from ctx.lab.names import short, title
 from ctx.lab.settings import setting
@@ -61,11 +61,10 @@ def _line(view: View) -> None:
     size = view.config.target.size if view.config.target else None
     source = short(view.config.sources[0].id) if view.config.sources else "–"
     target = short(view.config.target.id) if view.config.target else "–"
-    labels = t("{n} labels", n=size) if size else t("all labels")
     with st.container(horizontal=True, vertical_alignment="center", key="setup-line"):
         st.html(
             f'<b><span style="color:{charts.SOURCE}">{source}</span> → '
-            f'<span style="color:{charts.TARGET}">{target}</span></b> · {labels}'
+            f'<span style="color:{charts.TARGET}">{target}</span></b> · {amount(view.application, size)}'
         )
         st.button(t("Close") if st.session_state.get(OPEN) else t("Change"), on_click=_toggle, key="toggle set-up")
 

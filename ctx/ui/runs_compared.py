@@ -170,15 +170,14 @@ def _dots(arms: Sequence[Arm], baseline: Arm | None) -> None:
         for place, arm in enumerate(arms[:MOST_DOTS])
         if arm.draws(column)
     ]
-    figure = charts.dots(
-        pd.DataFrame(values, columns=["row", "draw", "value"]),
-        rows,
-        f"{metrics[str(name)].label} ({role})",
-        sum(floors) / len(floors) if floors and len(set(contexts)) == 1 else None,
-    )
+    line = sum(floors) / len(floors) if floors and len(set(contexts)) == 1 else None
+    frame = pd.DataFrame(values, columns=["row", "draw", "value"])
+    figure = charts.dots(frame, rows, f"{metrics[str(name)].label} ({role})", line)
     figure.update_layout(margin_t=ROOM).update_yaxes(ticktext=[wrapped(label) for label, _ in rows])
     st.plotly_chart(figure, key="compare_dots", config=camera("ctx-results"), alt=t("A dot for each draw of each arm."))
-    st.caption(t("Faint: a draw. Full: the mean, with its 95 % interval. Dotted line: always the same answer."))
+    drawn = t("Faint: a draw. Full: the mean, with its 95 % interval.")
+    lowest = t(task_of(contexts[0].partition("/")[0]).floor_name)
+    st.caption(drawn if line is None else t("{drawn} Dotted line: {floor}.", drawn=drawn, floor=lowest))
     if len(arms) > MOST_DOTS:
         st.caption(t("The first {n} of {all} arms are drawn; the table has all.", n=MOST_DOTS, all=len(arms)))
 
