@@ -100,7 +100,8 @@ def worth_keeping(context: Context) -> bool:
 
 def _example(id: str, given: Any, answer: Any, group: str, stratum: str | None) -> Example:
     """An example from plain data: words and their tags are tuples."""
-    return Example(id, *(tuple(part) if isinstance(part, list) else part for part in (given, answer)), group, stratum)
+    words, tags = (tuple(part) if isinstance(part, list) else part for part in (given, answer))
+    return Example(id, words, tags, group, stratum)
 
 
 def sizes(choice: Chosen, patient: bool = True) -> dict[str, int]:

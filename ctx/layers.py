@@ -54,6 +54,13 @@ class AttentionLayer(nn.Module):
         return states
 
 
+def spread(values: Tensor, there: Tensor) -> Tensor:
+    """Values ``[N, …]`` of the tokens that are ``there`` ``[B, T]``, in their places ``[B, T, …]``; else zeros."""
+    out = values.new_zeros(*there.shape, *values.shape[1:])
+    out[there] = values
+    return out
+
+
 class Table(nn.Module):
     """An embedding too large to learn whole: ``[V, W]`` float16, frozen and never written to, so that models share it.
 

@@ -6,16 +6,26 @@ A pointer-generator (See et al. 2017, eq. 8 and 9): what a vocabulary lacks, a n
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from ctx.layers import spread
 
 if TYPE_CHECKING:
     from ctx.batches import Batch
 
 MARKS = 2  # places of a vocabulary that stand for no piece
 PLAIN = 3  # ids below are a backbone's marks (start, end, padding) and are not copied
+
+
+class Source(NamedTuple):
+    """A batch's inputs: states and keys ``[B, T, W]``, and which pieces ``[B, T]`` may be copied."""
+
+    states: Tensor
+    keys: Tensor
+    plain: Tensor
 
 
 class Pointer(nn.Module):
@@ -26,12 +36,16 @@ class Pointer(nn.Module):
         self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
         self.gate = nn.Linear(2 * width, 1)
 
-    def forward(self, states: Tensor, memory: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The share of each input piece ``[B, L, T]``, and how much is written rather than copied ``[B, L]``."""
-        scores = self.query(states) @ self.key(memory).transpose(1, 2) / math.sqrt(states.shape[-1])
+    def source(self, read: Tensor, batch: Batch) -> Source:
+        """What is copied from, of the tokens' states ``[N, W]``."""
         plain = batch.mask & (batch.inputs >= PLAIN)
-        shares = torch.softmax(scores.masked_fill(~plain[:, None, :], -1e4), dim=-1)
-        gate: Tensor = torch.sigmoid(self.gate(torch.cat([states, shares @ memory], dim=-1)))[..., 0]
+        return Source(spread(read, batch.mask), spread(self.key(read), batch.mask), plain)
+
+    def forward(self, states: Tensor, source: Source) -> tuple[Tensor, Tensor]:
+        """The share of each input piece ``[B, L, T]``, and how much is written rather than copied ``[B, L]``."""
+        scores = self.query(states) @ source.keys.transpose(1, 2) / math.sqrt(states.shape[-1])
+        shares = torch.softmax(scores.masked_fill(~source.plain[:, None, :], -1e4), dim=-1)
+        gate: Tensor = torch.sigmoid(self.gate(torch.cat([states, shares @ source.states], dim=-1)))[..., 0]
         return shares, gate
 
 

@@ -16,13 +16,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ctx.beam import Search
-from ctx.pointer import Pointer, Widened, mixed
+from ctx.layers import spread
+from ctx.pointer import Pointer, Source, Widened, mixed
 
 if TYPE_CHECKING:
     from ctx.batches import Batch
     from ctx.parts import Space
 
 START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that no training text has
+PLACES = 2  # how many these are
 INNER, HEADS, LONGEST = 2, 64, 256  # feed-forward width over the states'; width of an attention head; positions
 SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
 
@@ -35,9 +37,10 @@ class Attention(nn.Module):
         self.heads, self.dropout = max(width // HEADS, 1), dropout
         self.query, self.both, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
 
-    def keys(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values ``[B, H, T, W / H]`` of states ``[B, T, W]``."""
-        key, value = self.both(states).chunk(2, dim=-1)
+    def keys(self, states: Tensor, there: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Keys and values ``[B, H, T, W / H]`` of states ``[B, T, W]``, or of ``[N, W]`` that are ``there``."""
+        both = self.both(states)
+        key, value = (both if there is None else spread(both, there)).chunk(2, dim=-1)
         return self._split(key), self._split(value)
 
     def forward(self, states: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool = False) -> Tensor:
@@ -63,10 +66,6 @@ class Layer(nn.Module):
             nn.Linear(width, INNER * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(INNER * width, width)
         )
         self.drop = nn.Dropout(dropout)
-
-    def memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """What this layer reads of the input's states."""
-        return self.input.keys(states)
 
     def forward(
         self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, past: tuple[Tensor, Tensor] | None = None
@@ -96,14 +95,16 @@ class Writer(nn.Module):
         pieces = np.unique(np.concatenate([pool[pool >= 0] for pool in space.pools]))
         width = space.width
         first = space.pools[0][0]
-        self.end = 2 + int(np.searchsorted(pieces, first[first >= 0][-1]))  # the place of the piece that ends a text
+        self.end = PLACES + int(
+            np.searchsorted(pieces, first[first >= 0][-1])
+        )  # the place of the piece that ends a text
         self.register_buffer("pieces", torch.from_numpy(np.concatenate([[-2, -1], pieces])), persistent=False)
-        self.words = nn.Embedding(len(pieces) + 2, width)
+        self.words = nn.Embedding(len(pieces) + PLACES, width)
         self._begin_from(space.backbone.vectors(pieces), width)
         self.read = nn.LayerNorm(width)
         self.layers = nn.ModuleList([Layer(width, dropout) for _ in range(layers)])
         self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(dropout)
-        self.out, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(len(pieces) + 2))
+        self.out, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(len(pieces) + PLACES))
         self.pointer = Pointer(width) if copies else None
         self.register_buffer("places", positions(LONGEST, width), persistent=False)
 
@@ -115,10 +116,10 @@ class Writer(nn.Module):
         with torch.no_grad():
             self.words.weight.normal_()
             if vectors is not None:
-                self.words.weight[2:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
+                self.words.weight[PLACES:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
 
     def parts(self) -> list[list[nn.Parameter]]:
-        """The parameters that may be frozen, lowest first: the embedding (the output is tied to it), then each layer."""
+        """What may be frozen, lowest first: the embedding (the output is tied to it), then each layer."""
         return [list(module.parameters()) for module in (self.words, *self.layers)]
 
     # -- learning
@@ -129,19 +130,19 @@ class Writer(nn.Module):
         there = targets >= 0
         wanted = self._index(targets)
         before = F.pad(wanted, (1, 0), value=START)[:, :-1]
-        memory, mask = self._memory(hidden, batch)
+        read, memory = self._memory(hidden, batch)
         states = self._embed(before, 0)
         for layer, kept in zip(self.layers, memory, strict=True):
-            states, _ = layer(states, kept, mask)
+            states, _ = layer(states, kept, batch.mask[:, None, None, :])
         scores = self._scores(self.norm(states))
         likelihood = scores.gather(-1, wanted[..., None])[..., 0]
         if self.pointer is not None:
-            shares, gate = self.pointer(states, self.read(hidden), batch)
+            shares, gate = self.pointer(states, self.pointer.source(read, batch))
             same = batch.inputs[:, None, :] == targets[..., None]
             likelihood = mixed(likelihood, (shares * same).sum(-1), gate)
         loss = -likelihood
         if self.training:
-            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores.mean(-1)
+            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[..., PLACES:].mean(-1)
         return loss.masked_fill(~there | (wanted == OTHER), math.nan)
 
     # -- writing
@@ -149,10 +150,15 @@ class Writer(nn.Module):
     def write(self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1) -> list[np.ndarray]:
         """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
         search = Search(len(batch), beams, self.end)
-        batch, hidden = batch.repeated(beams), hidden.repeat_interleave(beams, 0)
-        memory, mask = self._memory(hidden, batch)
+        read, memory = self._memory(hidden, batch)
+        source = None if self.pointer is None else self.pointer.source(read, batch)
+        if beams > 1:
+            memory = [(key.repeat_interleave(beams, 0), value.repeat_interleave(beams, 0)) for key, value in memory]
+            source = source and Source(*(part.repeat_interleave(beams, 0) for part in source))
+            batch = batch.repeated(beams)
+        mask = batch.mask[:, None, None, :]
         index = self._index(batch.inputs)
-        wide = Widened(self.pieces, index, index == OTHER, batch) if self.pointer is not None else None
+        wide = None if source is None else Widened(self.pieces, index, index == OTHER, batch)
         past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
         last = torch.full((len(batch), 1), START)
         for step in range(longest):
@@ -161,7 +167,7 @@ class Writer(nn.Module):
                 states, past[number] = layer(states, memory[number], mask, past[number])
             scores = self._scores(self.norm(states))[:, 0]
             if wide is not None and self.pointer is not None:
-                shares, gate = self.pointer(states, self.read(hidden), batch)
+                shares, gate = self.pointer(states, source)
                 scores = wide.scores(scores, shares[:, 0], gate[:, 0])
             kept = search.take(scores)
             past = [(one[0][kept], one[1][kept]) for one in past if one is not None] if beams > 1 else past
@@ -179,20 +185,19 @@ class Writer(nn.Module):
         place = torch.searchsorted(self.pieces, ids).clamp(max=len(self.pieces) - 1)
         return torch.where(self.pieces[place] == ids, place, OTHER)
 
-    def _memory(self, hidden: Tensor, batch: Batch) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        states = self.read(hidden)
-        memory = [layer.memory(states) for layer in self.layers]  # type: ignore[operator]
-        return memory, batch.mask[:, None, None, :]
+    def _memory(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """The states ``[N, W]`` of the inputs' tokens, and each layer's keys and values; padding costs nothing."""
+        read: Tensor = self.read(hidden[batch.mask])
+        return read, [layer.input.keys(read, batch.mask) for layer in self.layers]  # type: ignore[operator,union-attr]
 
     def _embed(self, index: Tensor, start: int) -> Tensor:
         out: Tensor = self.drop(self.words(index) + self.places[start : start + index.shape[1]])
         return out
 
     def _scores(self, states: Tensor) -> Tensor:
-        """Log-probabilities ``[…, V]``."""
-        scores = self.out(states) @ self.words.weight.T / math.sqrt(states.shape[-1]) + self.bias
-        blocked = scores.index_fill(-1, torch.tensor([START, OTHER]), -1e4)
-        return torch.log_softmax(blocked, dim=-1)
+        """Log-probabilities ``[…, V]``; what no text has is out of reach."""
+        bias = self.bias.index_fill(-1, torch.tensor([START, OTHER]), -1e4)
+        return torch.log_softmax(self.out(states) / math.sqrt(states.shape[-1]) @ self.words.weight.T + bias, dim=-1)
 
 
 def positions(length: int, width: int) -> Tensor:
