@@ -69,6 +69,11 @@ def card(choice: Chosen) -> Card:
     )
 
 
+def drop(choice: Chosen) -> None:
+    """Forget what was counted, examples and all: for data that is to be deleted."""
+    kept.drop_document(FOLDER, kept.named(data.digest(choice), CARD_VERSION))
+
+
 def _measured(choice: Chosen, chosen: Context) -> Measured:
     name = kept.named(data.digest(choice), CARD_VERSION)
     found = kept.document(FOLDER, name)

@@ -7,7 +7,7 @@ from ctx.ui import page
 
 page.guard()
 
-from ctx.ui import contexts_card, contexts_list, own, own_remove, contexts_pair  # noqa: E402
+from ctx.ui import contexts_card, contexts_list, contexts_pair, own, own_remove  # noqa: E402
 
 page.style()
 title, link = st.columns([5, 1], vertical_alignment="center")

@@ -139,9 +139,15 @@ def forget(
     json: Json = False,
 ) -> None:
     """Delete imported data for good; runs that used it stay, and can still be read."""
+    from ctx import cards
+    from ctx.config import ContextChoice
+    from ctx.imports.context import contexts as there
     from ctx.imports.stored import forget
+    from ctx.registry import OWNER
 
-    gone = [forget(context_id, "local") for context_id in contexts]
+    for context_id in there(OWNER).keys() & set(contexts):
+        cards.drop(ContextChoice(id=context_id))  # it shows examples
+    gone = [forget(context_id, OWNER) for context_id in contexts]
     documents = [{"id": meta.id, "examples": meta.examples} for meta in gone]
     lines = [f"{meta.id}: its {meta.examples:,} examples are deleted" for meta in gone]
     emit(documents, lines, json)

@@ -22,6 +22,8 @@ def show() -> None:
     """What was just added, and a line that opens to add more."""
     _arrived()
     key = f"{OPEN} {st.session_state.setdefault(ROUND, 0)}"
+    if UPLOAD in st.session_state:
+        st.session_state.setdefault(key, True)  # back from another page
     box = st.expander(t("Add your own data"), key=key, on_change="rerun", icon=":material/upload_file:")
     if not box.open:
         return
@@ -58,7 +60,7 @@ def _arrived() -> None:
             "Added: {n} examples. It is chosen below: look at its card, then use it in the Lab.",
             n=f"{added['examples']:,}",
         )
-        st.success(page.literal(words), icon=":material/check:")
+        st.success(words, icon=":material/check:")
 
 
 def _choose() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import streamlit as st
 
 from ctx.i18n import t
@@ -21,16 +23,34 @@ from ctx.ui.own_work import UPLOAD
 
 HEADERS = {"first": True, "none": False}
 LONGEST_TITLE, LONGEST_WORD = 80, 120  # characters
+CHOICES = "own choices"  # key in the session
 
 
 def reading(token: str) -> Reading:
-    """How the file is to be read, as the controls stand; they are drawn later."""
+    """How the file is to be read, as was chosen; the controls are drawn later."""
+    said = _choices(token)
+    how = (said.get(name, "").strip() for name in ("format", "encoding", "delimiter", "sheet"))
+    format, encoding, delimiter, sheet = how
+    return Reading(format, encoding, delimiter, HEADERS.get(said.get("header", "")), sheet)
 
-    def chosen(name: str) -> str:
-        return str(st.session_state.get(f"own {token} {name}") or "")
 
-    sheet = chosen("sheet").strip()
-    return Reading(chosen("format"), chosen("encoding"), chosen("delimiter"), HEADERS.get(chosen("header")), sheet)
+def _choices(token: str) -> dict[str, str]:
+    """What was chosen for an upload: kept while the controls aren't drawn."""
+    held = st.session_state.get(CHOICES)
+    if held is None or held["token"] != token:
+        held = st.session_state[CHOICES] = {"token": token}
+    return cast(dict[str, str], held)
+
+
+def _key(token: str, name: str, start: str = "") -> dict[str, Any]:
+    """Arguments that make a control show what was chosen, and keep what is."""
+    key = f"own {token} {name}"
+    st.session_state[key] = _choices(token).get(name, start)
+
+    def keep() -> None:
+        _choices(token)[name] = st.session_state[key]
+
+    return {"key": key, "on_change": keep}
 
 
 def read_otherwise(token: str, seen: Seen | None) -> None:
@@ -46,24 +66,16 @@ def read_otherwise(token: str, seen: Seen | None) -> None:
         if kind in ("", "CSV", "TSV", "Excel"):
             _choice(token, "header", t("Header"), headers)
         if kind in ("", "Excel"):
-            st.text_input(t("Sheet"), key=_key(token, "sheet"), placeholder=t("the first"), max_chars=LONGEST_WORD)
+            st.text_input(t("Sheet"), placeholder=t("the first"), max_chars=LONGEST_WORD, **_key(token, "sheet"))
 
 
 def _choice(token: str, name: str, title: str, options: dict[str, str]) -> None:
-    names = ["", *options]
     st.selectbox(
         title,
-        names,
-        key=_key(token, name),
+        ["", *options],
         format_func=lambda one: options.get(one, t("as recognised")),
+        **_key(token, name),
     )
-
-
-def _key(token: str, name: str, start: str = "") -> str:
-    """The key of a control that keeps its value while it isn't drawn."""
-    key = f"own {token} {name}"
-    st.session_state[key] = st.session_state.get(key, start)
-    return key
 
 
 def leave(token: str) -> None:
@@ -154,6 +166,6 @@ def about(token: str, seen: Seen) -> About:
     said = {}
     for place, (name, (title, start, example)) in zip(st.columns(5), fields.items(), strict=True):
         most = LONGEST_TITLE if name == "title" else LONGEST_WORD
-        typed = place.text_input(title, start, most, key=f"own {token} {name}", placeholder=example)
+        typed = place.text_input(title, max_chars=most, placeholder=example, **_key(token, name, start))
         said[name] = "" if typed.strip() == start else typed.strip()
     return About("", said["title"], said["language"], said["domain"], said["culture"], said["licence"], OWNER)

@@ -26,22 +26,18 @@ def show(token: str) -> None:
     reading = controls.reading(token)
     seen = findings.seen(token, reading)
     if seen is None:
-        work.wait(token, reading, None, lambda: _is_seen(token, reading))
-        controls.leave(token)
+        work.wait(token, reading, None, lambda: findings.seen(token, reading) is not None)
+        _ways_out(token, None)
     elif seen.error:
         st.error(page.literal(seen.error))
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            controls.read_otherwise(token, None)
-            controls.leave(token)
+        _ways_out(token, None)
     else:
         _draft(token, reading, seen)
 
 
 def _draft(token: str, reading: Reading, seen: Seen) -> None:
     report.understood(seen)
-    with st.container(horizontal=True):
-        controls.read_otherwise(token, seen)
-        controls.leave(token)
+    _ways_out(token, seen)
     report.first_rows(seen)
     st.markdown(f"**{t('What the columns mean')}**")
     meaning = controls.meaning(token, reading, seen)
@@ -74,5 +70,7 @@ def _add(token: str, reading: Reading, meaning: Meaning, about: About, rows: int
         st.caption(t("Then it is a context like any other, here and in the Lab."), width="content")
 
 
-def _is_seen(token: str, reading: Reading) -> bool:
-    return findings.seen(token, reading) is not None
+def _ways_out(token: str, seen: Seen | None) -> None:
+    with st.container(horizontal=True):
+        controls.read_otherwise(token, seen)
+        controls.leave(token)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ctx import cards
+from ctx.config import ContextChoice
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.imports import stored
@@ -12,34 +14,46 @@ from ctx.records import WAITING, Run
 from ctx.registry import OWNER
 from ctx.ui import page
 
+ASK, TROUBLE = "own remove ask", "own remove trouble"  # keys in the session
+
 
 def show(context_id: str) -> None:
     """A button for data of one's own; nothing for other contexts."""
     cls = contexts(OWNER).get(context_id)
     if cls is None or cls.owner != OWNER:
         return
-    if st.button(t("Delete this data"), icon=":material/delete:", key="own remove"):
+    st.button(t("Delete this data"), icon=":material/delete:", key="own remove", on_click=_wanted, args=(context_id,))
+    if st.session_state.pop(ASK, "") == context_id:
         st.dialog(t("Delete this data?"))(_ask)(cls)
 
 
+def _wanted(context_id: str) -> None:
+    st.session_state[ASK] = context_id
+
+
 def _ask(cls: type[Imported]) -> None:
+    if cls.name not in contexts(OWNER):
+        st.rerun()  # it is gone
+    if said := st.session_state.pop(TROUBLE, None):
+        st.error(page.literal(said))
     examples = f"{cls.meta.examples:,}"
     st.markdown(page.literal(t("The {n} examples of “{title}” are deleted for good.", n=examples, title=cls.title)))
     st.markdown(page.literal(_used(_runs(cls.name))))
     with st.container(horizontal=True):
-        sure = st.button(t("Delete for good"), type="primary", key="own remove now")
+        st.button(t("Delete for good"), type="primary", key="own remove now", on_click=_forget, args=(cls.name,))
         if st.button(t("Keep it"), key="own keep"):
             st.rerun()
-    if not sure:
-        return
+
+
+def _forget(context_id: str) -> None:
     try:
-        stored.forget(cls.name, OWNER)
+        cards.drop(ContextChoice(id=context_id))  # it shows examples
+        stored.forget(context_id, OWNER)
     except CtxError as error:
-        st.error(page.literal(str(error)))
+        st.session_state[TROUBLE] = str(error)
         return
     for name in ("context", "with"):
         st.query_params.pop(name, None)
-    st.rerun()
 
 
 def _runs(context_id: str) -> list[Run]:
