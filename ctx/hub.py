@@ -65,7 +65,8 @@ def _fetch(name: str, folder: Path) -> None:
     try:
         snapshot_download(name, local_dir=part, allow_patterns=list(WANTED), ignore_patterns=list(REFUSED))
     except Exception as error:  # the hub's and the network's many ways to fail
-        said = " ".join(str(error).split())[:160]
+        said = " ".join(str(error).split())
+        said = said if len(said) <= 100 else f"{said[:100].rsplit(' ', 1)[0]} …"
         raise Unavailable(
             f"There is no folder {name}, and no model of that name could be fetched from the hub "
             f"({type(error).__name__}: {said}): name a folder that is there, or try later."

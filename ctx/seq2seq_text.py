@@ -72,10 +72,11 @@ def decode(folder: Path, ids: Sequence[np.ndarray]) -> list[str]:
 
 def language_id(folder: Path, code: str) -> int:
     """The id of a language's code (es_XX, spa_Latn, es); raises BadInput where the tokenizer has none."""
-    tool = encoder.tokenizer(folder) if _plain(folder) else _tool(folder)
+    plain = _plain(folder)
+    tool = encoder.tokenizer(folder) if plain else _tool(folder)
     for name in (code, f"__{code}__"):
-        id = tool.token_to_id(name) if _plain(folder) else tool.get_vocab().get(name)
-        if id is not None:
+        id = tool.token_to_id(name) if plain else tool.convert_tokens_to_ids(name)
+        if id is not None and (plain or id != tool.unk_token_id):
             return int(id)
     raise BadInput(f"The tokenizer in {folder} knows no language “{code}”: name its code as the model writes it.")
 

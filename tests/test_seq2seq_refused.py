@@ -147,6 +147,17 @@ def test_a_web_page_may_name_only_folders_on_the_servers_list(marian: Path, monk
     assert hubs.config.backbone.knobs["path"] == str(marian)
 
 
+def test_an_address_keeps_a_folder_beside_a_small_source(marian: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ctx.lab.link import view
+    from ctx.store import open_store
+
+    monkeypatch.setenv("CTX_MODEL_FOLDERS", str(marian.parent))
+    contexts = {"source": "translation/sample-cafe-en-es", "target": "translation/sample-office-en-es"}
+    sizes = {"source.size": "50", "target.size": "20"}
+    wanted = {"app": "translation", "backbone": "seq2seq", "backbone.path": str(marian), **contexts, **sizes}
+    assert view(wanted | {"tuning": "full", "tuning.decoder": "1"}, open_store()).notes == ()
+
+
 def hub_of(monkeypatch: pytest.MonkeyPatch, source: Path) -> list[dict[str, Any]]:
     """A hub that holds one folder; gives what it was asked for."""
     asked: list[dict[str, Any]] = []

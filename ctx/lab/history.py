@@ -66,6 +66,7 @@ def changes(old: RunConfig, new: RunConfig) -> str:
 def label(name: str) -> str:
     """A setting's name in words: ``λ``, ``labels``, ``copy weights``, ``source min rating``."""
     known = {"schedule.lam": "λ", "target.size": "labels", "tuning.layers": "frozen layers"}
+    known |= {"tuning.decoder": "frozen decoder parts", "backbone.reads": "language of the inputs"}
     group, _, inner = name.partition(".")
     words = name if group in ("source", "target") else inner or group
     return known.get(name) or words.replace(".", " ").replace("_", " ")

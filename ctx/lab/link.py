@@ -131,7 +131,8 @@ def from_text(one: Setting, text: str) -> Any:
 
 def _settled(config: RunConfig, wanted: Mapping[str, str], notes: list[str]) -> RunConfig:
     order = [name for name in FIRST if name in wanted]
-    order += sorted(name for name in wanted if name not in FIRST)
+    others = [name for name in wanted if name not in FIRST]  # sizes before what is only checked beside them
+    order += sorted(others, key=lambda name: (not name.endswith(".size"), name))
     for name in order:
         try:
             changed = change(config, name, from_text(setting(config, name), wanted[name]))
