@@ -52,6 +52,7 @@ class Backbone(Part):
     head_lr: ClassVar[float] = 1e-3
     decoder_lr: ClassVar[float | None] = None  # of a decoder that it brings, in place of the task's own for its head
     pretrained: ClassVar[bool] = False
+    by_pieces: ClassVar[bool] = False  # of its embedding only the rows of pieces that occur in the contexts learn
     citation: ClassVar[str] = ""
     assets: ClassVar[tuple[Asset, ...]] = ()
 

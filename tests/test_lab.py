@@ -161,6 +161,15 @@ def test_what_learns_is_counted(tuning: Choice, said: str) -> None:
     assert said in effect.learning(default("sentiment").model_copy(update={"tuning": tuning}))
 
 
+def test_an_embedding_that_learns_by_its_pieces_alone_is_not_counted_as_learning_whole() -> None:
+    e5 = settings.change(default("sentiment"), "backbone", "e5")
+    text = effect.learning(settings.change(e5, "tuning", "full"))
+    assert text.startswith(
+        "Nothing frozen: 21.3 M parameters of its layers, and of the embedding's 96.2 M those of pieces"
+    )
+    assert "of 118 M parameters learn" in effect.learning(settings.change(e5, "tuning", "freeze"))
+
+
 def test_a_smaller_backbone_takes_fewer_frozen_layers() -> None:
     deep = settings.change(default("sentiment"), "tuning", "freeze")
     assert settings.setting(deep, "tuning.layers").value == 4

@@ -36,6 +36,7 @@ class E5(parts.Backbone):
     lr = 2e-5
     head_lr = 1e-2
     pretrained = True
+    by_pieces = True
     citation = "Wang et al., Multilingual E5 Text Embeddings, 2024"
     assets = (ASSET,)
     PREFIX: ClassVar[str] = "query: "  # it was trained with it on every text that isn't searched for

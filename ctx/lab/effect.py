@@ -88,13 +88,24 @@ def learning(config: RunConfig) -> str:
     if frozen >= blocks and not own:
         text = t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
     elif frozen == parts == 0:
-        return t("Nothing frozen: all {total} parameters learn.", total=total)
+        return t("Nothing frozen: {all} learn.", all=_every(backbone, total))
     elif frozen == 0 and not own:
-        text = t("No layer frozen: all {total} parameters below the decoder learn.", total=total)
+        text = t("No layer frozen: {all} below the decoder learn.", all=_every(backbone, total))
     else:
         k = max(frozen - 1, 0)
         text = t("{k} of {n} frozen: {learn} of {total} parameters learn.", k=k, n=blocks - 1, learn=learn, total=total)
     return f"{text} {below}".strip()
+
+
+def _every(backbone: Backbone, total: str) -> str:
+    if not backbone.by_pieces:
+        return t("all {total} parameters", total=total)
+    first, *layers = backbone.parameters()
+    return t(
+        "{layers} parameters of its layers, and of the embedding's {n} those of pieces that occur,",
+        layers=millions(sum(layers)),
+        n=millions(first),
+    )
 
 
 def _decoder(parts: int, there: int) -> str:
