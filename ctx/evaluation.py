@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from ctx.batches import Batch, ContextRows, Encoded
 from ctx.parts import Task
 from ctx.setup import Setup
 
-FIRST, CURVE, BATCH = 150, 500, 128  # validation examples before training and at each epoch; rows a forward pass
+FIRST, CURVE = 150, 500  # validation examples before training, and at each epoch
+ROWS, TOKENS = 128, 8192  # a forward pass: at most so many rows and, padded, so many tokens
 
 
 def some(rows: np.ndarray, most: int) -> np.ndarray:
@@ -21,11 +22,14 @@ def some(rows: np.ndarray, most: int) -> np.ndarray:
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(int)]
 
 
-def answers(answer: Callable[[Batch], np.ndarray], encoded: Encoded, rows: np.ndarray, size: int = BATCH) -> np.ndarray:
-    """``answer`` over batches of like length: ``[N, …]`` in the order of ``rows``, ragged ones padded with zeros."""
+def answers(answer: Callable[[Batch], np.ndarray], encoded: Encoded, rows: np.ndarray, times: int = 1) -> np.ndarray:
+    """``answer`` over batches of like length: ``[N, …]`` in the order of ``rows``, ragged ones padded with zeros.
+
+    ``times``: how many forward passes an example stands for (its beams).
+    """
     order = np.argsort(encoded.lengths[rows], kind="stable")
     with torch.inference_mode():
-        chunks = [answer(encoded.batch(rows[order[i : i + size]])) for i in range(0, len(rows), size)]
+        chunks = [answer(encoded.batch(chunk)) for chunk in _together(rows[order], encoded, times)]
     found = np.concatenate(_alike(chunks))
     out = np.empty_like(found)
     out[order] = found
@@ -42,13 +46,21 @@ def _alike(chunks: list[np.ndarray]) -> list[np.ndarray]:
 
 def mean_loss(loss: Callable[[Batch], Tensor], encoded: Encoded, rows: np.ndarray) -> float:
     """The mean of ``loss`` over batches of like length, each by its rows."""
-    ordered = rows[np.argsort(encoded.lengths[rows], kind="stable")]
     total = 0.0
     with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            batch = encoded.batch(ordered[start : start + BATCH])
-            total += loss(batch).item() * len(batch)
+        for chunk in _together(rows[np.argsort(encoded.lengths[rows], kind="stable")], encoded):
+            total += loss(encoded.batch(chunk)).item() * len(chunk)
     return total / len(rows)
+
+
+def _together(rows: np.ndarray, encoded: Encoded, times: int = 1) -> Iterator[np.ndarray]:
+    """Rows, shortest first, in chunks for one forward pass each."""
+    while len(rows):
+        few = rows[: ROWS // times]
+        padded = encoded.lengths[few] * np.arange(1, len(few) + 1) * times
+        count = max(1, int((padded <= TOKENS).sum())) if encoded.tokens else len(few)
+        yield rows[:count]
+        rows = rows[count:]
 
 
 class Evaluator:
@@ -75,7 +87,7 @@ class Evaluator:
             lambda batch: task.answer(head, self.hidden(batch), batch, backbone, beams),
             self.setup.rows[key].encoded,
             rows,
-            BATCH // beams,
+            beams,
         )
         self.training(True)
         return found
