@@ -144,9 +144,12 @@ def target_ids(folder: Path, texts: Sequence[str], longest: int, end: int | None
 
 
 def decode(folder: Path, ids: Sequence[np.ndarray]) -> list[str]:
-    """The texts of token ids, special tokens left out."""
+    """The texts of token ids; special tokens, and ids that stand for none, are left out."""
     tokens, decoder = _tokens(folder)
-    return [str(decoder.decode([token for id in row if (token := tokens[int(id)])])) for row in ids]
+    known = [
+        [tokens[id] for id in row.tolist() if 0 <= id < len(tokens)] for row in ids
+    ]  # T5 has more rows than pieces
+    return [str(decoder.decode([token for token in row if token])) for row in known]
 
 
 @lru_cache(maxsize=2)

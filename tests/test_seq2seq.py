@@ -256,6 +256,13 @@ def test_a_pretrained_decoder_has_a_rate_of_its_own(models: Path) -> None:
     assert asked.model_copy(update={"backbone": Choice(name="e5")}).learning_rates() == (2e-5, 1e-3)
 
 
+def test_ids_beyond_the_tokenizers_are_left_out_of_texts(models: Path) -> None:
+    """T5 is saved with more rows than pieces."""
+    backbone = backbone_of(models / "t5")
+    (ids,) = backbone.target_ids(["Abre"], 9)
+    assert backbone.decode([np.append(ids, 100_000)]) == backbone.decode([ids])
+
+
 def test_a_prefix_stands_before_every_input_and_is_another_run(models: Path) -> None:
     plain, told = backbone_of(models / "t5"), backbone_of(models / "t5", prefix="Save the ")
     assert told.encode(["file."])[0].tolist() == plain.encode(["Save the file."])[0].tolist()
