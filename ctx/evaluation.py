@@ -114,6 +114,19 @@ class Evaluator:
         few = some(rows, looks) if found and looks else rows
         return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
 
+    def lack(self, key: str, rows: np.ndarray) -> float:
+        """What the weights that are kept have least of: the loss on rows; of a task that writes, minus its headline.
+
+        A decoder's texts go on improving while it grows too sure of single pieces, so its loss would keep it too early.
+        """
+        task = self.setup.task
+        if task.looks is None:
+            return self.metrics(key, rows)["loss"]
+        few = some(rows, task.looks)
+        headline = task.metrics[0]
+        found = task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few])[headline.name]
+        return -found if headline.higher_is_better else found
+
     def test(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The results on every context's test split, and its answers by "test/<context>".
 

@@ -151,10 +151,10 @@ class Trainer:
         rows = self.setup.rows[phase.select_on].select if phase.select_on else np.empty(0)
         if self.setup.config.keep == "last" or not len(rows):
             return {}
-        loss = self.evaluator.metrics(phase.select_on, rows, looks=0)["loss"]
-        if not math.isfinite(loss) or (self.at.best is not None and loss >= self.at.best):
+        lack = self.evaluator.lack(phase.select_on, rows)
+        if not math.isfinite(lack) or (self.at.best is not None and lack >= self.at.best):
             return {}
-        self.at.best, self.at.kept_step = loss, self.at.step
+        self.at.best, self.at.kept_step = lack, self.at.step
         self.kept = self._learned()
         return {"kept": 1.0}
 

@@ -134,7 +134,8 @@ class Writer(nn.Module):
         states = self._embed(before, 0)
         for layer, kept in zip(self.layers, memory, strict=True):
             states, _ = layer(states, kept, batch.mask[:, None, None, :])
-        scores = self._scores(self.norm(states))
+        states = self.norm(states)
+        scores = self._scores(states)
         likelihood = scores.gather(-1, wanted[..., None])[..., 0]
         if self.pointer is not None:
             shares, gate = self.pointer(states, self.pointer.source(read, batch))
@@ -165,7 +166,8 @@ class Writer(nn.Module):
             states = self._embed(last, step)
             for number, layer in enumerate(self.layers):
                 states, past[number] = layer(states, memory[number], mask, past[number])
-            scores = self._scores(self.norm(states))[:, 0]
+            states = self.norm(states)
+            scores = self._scores(states)[:, 0]
             if wide is not None and self.pointer is not None:
                 shares, gate = self.pointer(states, source)
                 scores = wide.scores(scores, shares[:, 0], gate[:, 0])
