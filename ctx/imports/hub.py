@@ -41,7 +41,7 @@ def table(given: str) -> Table:
 
 
 def installed() -> bool:
-    """Whether the package is there; a folder of its name is no package."""
+    """Whether the package is there, without importing it; a folder of its name is no package."""
     try:
         return bool(importlib.metadata.version("datasets"))
     except importlib.metadata.PackageNotFoundError:
@@ -49,14 +49,16 @@ def installed() -> bool:
 
 
 def _loaded(name: str) -> Any:
-    if not installed():
+    try:
+        import datasets
+
+        version = datasets.__version__  # a folder of this name has none
+    except (ImportError, AttributeError):
         raise BadInput(
             f"{PREFIX}{name} needs one more package: `pip install datasets`; or download the data and import the file."
-        )
-    import datasets
-
-    if int(datasets.__version__.split(".")[0]) < 4:
-        raise BadInput(f"datasets {datasets.__version__} may run a data set's own code: `pip install -U datasets`.")
+        ) from None
+    if int(version.split(".")[0]) < 4:
+        raise BadInput(f"datasets {version} may run a data set's own code: `pip install -U datasets`.")
     if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):
         raise Unavailable(f"CTX_OFFLINE forbids fetching {name}: unset CTX_OFFLINE, or import a file.")
     try:

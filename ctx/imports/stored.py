@@ -197,9 +197,7 @@ def forget(context_id: str, owner: str) -> Meta:
 
 def rows(meta: Meta) -> list[dict[str, Any]]:
     """The examples that runs use, in the file's order; raises Unavailable where they are gone or damaged."""
-    import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     path = meta.folder / EXAMPLES
     if meta.forgotten:
@@ -208,16 +206,30 @@ def rows(meta: Meta) -> list[dict[str, Any]]:
         with path.open("rb") as file:
             sound = hashlib.file_digest(file, "sha256").hexdigest() == meta.file
         if sound:
-            table = pq.read_table(path)
-            if table.num_rows > meta.used:
-                lowest = np.argpartition(table["rank"].to_numpy(), meta.used)[: meta.used]
-                table = table.take(pa.array(np.sort(lowest)))
-            return list(table.select(["id", "input", "output", "group"]).to_pylist())
+            return _used(path, meta.used)
     except (OSError, pa.ArrowException):
         pass
     raise Unavailable(
         f"The data of {meta.id} in {meta.folder} is damaged: `ctx forget {meta.id}`, then import it again."
     )
+
+
+def _used(path: Path, most: int) -> list[dict[str, Any]]:
+    """At most so many rows, those of lowest rank: a batch at a time, so that memory stays bounded."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        ranks = file.read(["rank"])["rank"].to_numpy()
+        keep = np.ones(len(ranks), dtype=bool)
+        if len(ranks) > most:
+            keep[np.argpartition(ranks, most)[most:]] = False
+        found: list[dict[str, Any]] = []
+        at = 0
+        for batch in file.iter_batches(BATCH, columns=["id", "input", "output", "group"], use_threads=False):
+            found += batch.take(np.flatnonzero(keep[at : at + len(batch)])).to_pylist()
+            at += len(batch)
+        return found
 
 
 def _sweep() -> None:

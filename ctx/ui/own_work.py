@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -19,7 +21,7 @@ from ctx.registry import OWNER
 from ctx.ui import page, state
 
 UPLOAD, ADDING, ADDED = "own upload", "own adding", "own added"  # keys in the session
-EVERY = 0.4  # seconds
+EVERY, LONG = 0.4, 15.0  # seconds: between two looks; until somebody should have taken a job
 
 
 def wait(token: str, reading: Reading, meaning: Meaning | None, ready: Callable[[], bool]) -> None:
@@ -77,8 +79,17 @@ def _again(told: dict[str, Any]) -> None:
     state.attempt(lambda: (_queue(told), None)[1])
 
 
-def _follow(job_id: str, ready: Callable[[], bool]) -> None:
+def _looked_up(job_id: str) -> Job:
+    """The job as it stands; where nobody takes it for long, a dispatcher is started once more."""
     job = page.store().job(job_id)
+    if job.state == "queued" and time.time() - job.created > LONG:
+        with suppress(CtxError):
+            ensure(page.store().url)
+    return job
+
+
+def _follow(job_id: str, ready: Callable[[], bool]) -> None:
+    job = _looked_up(job_id)
     if ready() or job.state not in WAITING:
         st.rerun()
     if job.done:
@@ -90,7 +101,7 @@ def _follow(job_id: str, ready: Callable[[], bool]) -> None:
 
 
 def _advance(job_id: str) -> None:
-    job = page.store().job(job_id)
+    job = _looked_up(job_id)
     if job.state not in WAITING:
         st.rerun()
     total = st.session_state[ADDING]["rows"]
