@@ -233,7 +233,7 @@ def _off_optim(config: RunConfig, name: str) -> str:
         return t("All layers are frozen: only the head's rate counts.")
     target = config.target
     if name == "class_balanced" and target and not part("contexts", target.id).labels:
-        return t("Numbers have no classes.")
+        return t("Texts to be written have no classes.") if config.task().writes else t("Numbers have no classes.")
     if name == "keep":
         sizes = {key: choice.size or data.SELECT_FROM for key, choice in config.contexts().items()}
         selected = [phase.select_on for phase in phases(config) if phase.select_on]
