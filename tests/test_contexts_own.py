@@ -164,18 +164,19 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "reason"), BAD, ids=[f"{n} {why}" for n, (_, _, why) in enumerate(BAD)])
-def test_a_file_that_cannot_be_used_is_one_sentence(name: str, content: bytes | str, reason: str) -> None:
-    app = uploaded((name, content))
-    complaints = [str(one.value) for kind in (app.error, app.info) for one in kind if "Choose a row" not in one.value]
-    assert len(complaints) == 1
-    assert "\n" not in complaints[0]
-    assert reason in complaints[0].replace("\u2060", "").replace("\\", "")
-    assert "Traceback" not in said(app)
-    assert not [one for one in app.button if one.key == "own add"]
-    app.button(key="own leave").click().run()
-    assert app.file_uploader
-    assert not list(uploads.root().iterdir())
+def test_a_file_that_cannot_be_used_is_one_sentence_and_another_can_be_chosen() -> None:
+    app = page()
+    for name, content, reason in BAD:
+        uploaded((name, content), app=app)
+        complaints = [str(one.value) for kind in (app.error, app.info) for one in kind]
+        complaints = [one for one in complaints if "Choose a row" not in one]
+        assert len(complaints) == 1, reason
+        assert reason in complaints[0].replace("\u2060", "").replace("\\", "")
+        assert "\n" not in complaints[0]
+        assert "Traceback" not in said(app)
+        assert not [one for one in app.button if one.key == "own add"]
+        app.button(key="own leave").click().run()
+        assert not list(uploads.root().iterdir())
 
 
 def test_too_many_labels_are_one_sentence() -> None:
@@ -214,9 +215,7 @@ def test_files_that_do_not_belong_together_are_one_sentence() -> None:
     assert "3 files were given" in said(app)
 
 
-@pytest.mark.parametrize(
-    "name", ["../../x.csv", "CON", "a\u202evsc.exe.csv", f"{EVIL}.csv", "n" * 300 + ".csv", "..", "/etc/passwd"]
-)
+@pytest.mark.parametrize("name", ["../../x.csv", "CON", f"{EVIL}\u202e.csv", "n" * 300 + ".csv"])
 def test_a_name_is_shown_as_it_is_and_is_no_path(name: str, home: Path) -> None:
     rows = [(f"{EVIL} {n}", EVIL[:30] if n % 2 else "good") for n in range(30)]
     app = uploaded((name, csv_text(rows)))
