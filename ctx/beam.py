@@ -9,10 +9,13 @@ from torch import Tensor
 
 
 class Search:
-    """Beam search: the ``beams`` best beginnings of each example; 1: greedy."""
+    """Beam search: the ``beams`` best beginnings of each example; 1: greedy.
 
-    def __init__(self, examples: int, beams: int, end: int) -> None:
-        self.beams, self.end = beams, end
+    Unless it ``repeats``, no three pieces follow one another twice in a text (Paulus et al. 2018, 2.5).
+    """
+
+    def __init__(self, examples: int, beams: int, end: int, repeats: bool = True) -> None:
+        self.beams, self.end, self.repeats = beams, end, repeats
         self.total = torch.zeros(examples, beams)
         self.total[:, 1:] = -math.inf  # the first step begins from one
         self.written = torch.zeros(examples, beams, 0, dtype=torch.int64)
@@ -27,6 +30,8 @@ class Search:
     def take(self, scores: Tensor) -> Tensor:
         """Go on with the best of all next pieces, log-probabilities ``[B · K, V]``; gives the rows that went on."""
         scores = scores.reshape(*self.total.shape, -1)
+        if not self.repeats and self.written.shape[-1] > 2:
+            scores = scores.scatter(-1, self._third(), -math.inf)
         stay = torch.full_like(scores, -math.inf)
         stay[..., self.end] = 0.0
         totals = self.total[..., None] + torch.where(self.ended[..., None], stay, scores)
@@ -38,6 +43,12 @@ class Search:
         written = self.written.gather(1, beam[..., None].expand(-1, -1, self.written.shape[-1]))
         self.written = torch.cat([written, piece[..., None]], dim=-1)
         return (beam + torch.arange(len(beam))[:, None] * self.beams).flatten()
+
+    def _third(self) -> Tensor:
+        """The pieces ``[B, K, L]`` that once followed the last two; 0, which nobody writes, where others did."""
+        one, two, three = self.written[..., :-2], self.written[..., 1:-1], self.written[..., 2:]
+        again = (one == self.written[..., -2:-1]) & (two == self.written[..., -1:])
+        return torch.where(again, three, 0)
 
     def over(self) -> bool:
         """Whether every beginning has ended."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ctx.layers import narrow
 from ctx.parts import Space
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ctx.batches import Batch, ContextRows
     from ctx.config import RunConfig
     from ctx.parts import Backbone, Task, Tuning
+
+
+LARGE = 2048  # tokens of a batch; from there on a layer's inner states are computed again for the gradient
 
 
 class Model(nn.Module):
@@ -31,7 +35,7 @@ class Model(nn.Module):
     def run(self, batch: Batch, start: int = 0, hidden: Tensor | None = None, stop: int | None = None) -> Tensor:
         """The output of block ``stop - 1`` (the last by default), from ``hidden``, the output of ``start - 1``."""
         for block in list(self.blocks.values())[start:stop]:
-            hidden = block(hidden, batch)
+            hidden = _again(block, hidden, batch) if _large(block, hidden, batch) else block(hidden, batch)
         assert hidden is not None
         return hidden
 
@@ -130,3 +134,16 @@ def pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Modul
     shared = {id(module): module for _, block in blocks[:frozen] for module in block.modules()}
     own = copy.deepcopy(blocks[frozen:], shared)
     return [*blocks[:frozen], *own], width
+
+
+def _large(block: nn.Module, hidden: Tensor | None, batch: Batch) -> bool:
+    """Whether what a layer keeps for its gradient would take hundreds of megabytes."""
+    if hidden is None or not torch.is_grad_enabled() or not batch.encoded.tokens:
+        return False
+    return len(batch) * batch.length > LARGE and any(p.requires_grad for p in block.parameters())
+
+
+def _again(block: nn.Module, hidden: Tensor | None, batch: Batch) -> Tensor:
+    """A layer's output, its inner states dropped until the gradient needs them (Chen et al. 2016): a third slower."""
+    found: Tensor = checkpoint(block, hidden, batch, use_reentrant=False)
+    return found

@@ -20,12 +20,15 @@ from ctx.layers import spread
 from ctx.pointer import Pointer, Source, Widened, mixed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ctx.batches import Batch
     from ctx.parts import Space
 
 START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that no training text has
 PLACES = 2  # how many these are
 INNER, HEADS, LONGEST = 2, 64, 256  # feed-forward width over the states'; width of an attention head; positions
+MOST = 4000  # pieces that it writes without copying
 SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
 
 
@@ -92,12 +95,11 @@ class Writer(nn.Module):
 
     def __init__(self, space: Space, layers: int = 2, dropout: float = 0.2, copies: bool = False) -> None:
         super().__init__()
-        pieces = np.unique(np.concatenate([pool[pool >= 0] for pool in space.pools]))
+        pieces = vocabulary(space.pools)
         width = space.width
         first = space.pools[0][0]
-        self.end = PLACES + int(
-            np.searchsorted(pieces, first[first >= 0][-1])
-        )  # the place of the piece that ends a text
+        end = first[first >= 0][-1]
+        self.end = PLACES + int(np.searchsorted(pieces, end))  # the place of the piece that ends a text
         self.register_buffer("pieces", torch.from_numpy(np.concatenate([[-2, -1], pieces])), persistent=False)
         self.words = nn.Embedding(len(pieces) + PLACES, width)
         self._begin_from(space.backbone.vectors(pieces), width)
@@ -137,20 +139,23 @@ class Writer(nn.Module):
         states = self.norm(states)
         scores = self._scores(states)
         likelihood = scores.gather(-1, wanted[..., None])[..., 0]
+        said = wanted != OTHER
         if self.pointer is not None:
-            shares, gate = self.pointer(states, self.pointer.source(read, batch))
-            same = batch.inputs[:, None, :] == targets[..., None]
+            source = self.pointer.source(read, batch)
+            shares, gate = self.pointer(states, source)
+            same = source.plain[:, None, :] & (batch.inputs[:, None, :] == targets[..., None])
             likelihood = mixed(likelihood, (shares * same).sum(-1), gate)
+            said = said | same.any(-1)
         loss = -likelihood
         if self.training:
             loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[..., PLACES:].mean(-1)
-        return loss.masked_fill(~there | (wanted == OTHER), math.nan)
+        return loss.masked_fill(~(there & said), math.nan)
 
     # -- writing
 
     def write(self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1) -> list[np.ndarray]:
         """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
-        search = Search(len(batch), beams, self.end)
+        search = Search(len(batch), beams, self.end, repeats=self.pointer is None)
         read, memory = self._memory(hidden, batch)
         source = None if self.pointer is None else self.pointer.source(read, batch)
         if beams > 1:
@@ -200,6 +205,18 @@ class Writer(nn.Module):
         """Log-probabilities ``[…, V]``; what no text has is out of reach."""
         bias = self.bias.index_fill(-1, torch.tensor([START, OTHER]), -1e4)
         return torch.log_softmax(self.out(states) / math.sqrt(states.shape[-1]) @ self.words.weight.T + bias, dim=-1)
+
+
+def vocabulary(pools: Sequence[np.ndarray], most: int = MOST) -> np.ndarray:
+    """The ids of the pieces that make up most of the pools' texts, each pool counting alike; at most so many, in order.
+
+    A softmax over all of them costs more than it gives: what is rare can be copied, or is left out.
+    """
+    kept = [pool[pool >= 0] for pool in pools]
+    ids, place = np.unique(np.concatenate(kept), return_inverse=True)
+    weights = np.concatenate([np.full(len(pool), 1 / max(len(pool), 1)) for pool in kept])
+    share = np.bincount(place, weights, len(ids))
+    return np.sort(ids[np.argsort(-share, kind="stable")[:most]])
 
 
 def positions(length: int, width: int) -> Tensor:

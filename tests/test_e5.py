@@ -72,9 +72,9 @@ def test_spaces_signs_and_widths_are_normalised_as_it_was_trained() -> None:
     assert not np.array_equal(*tilde)  # the wide tilde alone keeps its width
 
 
-def test_a_text_is_cut_at_192_pieces_and_ends_all_the_same() -> None:
+def test_a_text_is_cut_at_128_pieces_and_ends_all_the_same() -> None:
     (ids,) = BACKBONE.encode(["word " * 500])
-    assert len(ids) == 192
+    assert len(ids) == 128
     assert ids[-1] == 2
 
 
@@ -96,10 +96,10 @@ def test_chinese_characters_are_found_in_the_pieces_that_cover_them() -> None:
     assert pieces(ids[firsts]) == ["北京", "北京", "的", "天气", "天气"]
 
 
-def test_words_beyond_192_pieces_are_nowhere() -> None:
+def test_words_beyond_128_pieces_are_nowhere() -> None:
     ((ids, firsts),) = BACKBONE.encode_words([("word",) * 300])
-    assert len(ids) == 192
-    assert firsts.tolist() == [*range(4, 191), *[-1] * 113]
+    assert len(ids) == 128
+    assert firsts.tolist() == [*range(4, 127), *[-1] * 177]
 
 
 def test_it_reads_back_the_texts_it_writes() -> None:

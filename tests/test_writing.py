@@ -16,7 +16,7 @@ from ctx.parts import Backbone, Example, Space
 from ctx.rouge import first_sentence, rouge
 from ctx.tasks.summarisation import Summarisation
 from ctx.tasks.translation import Translation
-from ctx.writer import OTHER, Writer
+from ctx.writer import OTHER, Writer, vocabulary
 
 WIDTH, END = 64, 2
 
@@ -55,7 +55,9 @@ def test_what_it_writes_step_by_step_has_the_likelihood_that_it_gives_at_once(
     writer, _, batch, hidden = setting(copies)
     writer.eval()
     searches: list[Search] = []
-    monkeypatch.setattr("ctx.writer.Search", lambda *given: searches.append(Search(*given)) or searches[-1])
+    monkeypatch.setattr(
+        "ctx.writer.Search", lambda *given, **more: searches.append(Search(*given, **more)) or searches[-1]
+    )
     with torch.inference_mode():
         texts = writer.write(hidden, batch, 6, beams)
         search = searches[0]
@@ -230,3 +232,31 @@ def test_the_constant_guess_of_a_text_is_the_entropy_of_its_pieces() -> None:
     learn = np.asarray([[5, 5, 6, -100]])
     expected = -(2 * math.log(3 / 5) + math.log(2 / 5)) / 3
     assert Translation().constant(learn, learn) == pytest.approx(expected)
+
+
+def test_the_vocabulary_is_what_every_context_writes_most_a_small_one_counting_as_much_as_a_large_one() -> None:
+    large = np.array([[3, 4, 5, 40]] * 100 + [[6, -1, -1, 40]])
+    small = np.array([[7, 8, 40], [7, 40, -1]])
+    assert vocabulary([large, small], 6).tolist() == [3, 4, 5, 7, 8, 40]
+    assert vocabulary([large, small]).tolist() == [3, 4, 5, 6, 7, 8, 40]
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_no_three_pieces_are_written_twice_where_repeating_is_forbidden(beams: int) -> None:
+    def written(repeats: bool) -> list[int]:
+        search = Search(1, beams, end=5, repeats=repeats)
+        for _ in range(9):
+            scores = torch.full((beams, 6), -9.0)
+            scores[:, 0] = -1e4
+            for row, text in enumerate(search.written[0].tolist()):
+                scores[row, 3 if text and text[-1] == 2 else 2] = -0.1
+            search.take(torch.log_softmax(scores, -1))
+        text: list[int] = search.best()[0].tolist()
+        return text
+
+    def triples(text: list[int]) -> list[tuple[int, ...]]:
+        return list(zip(text, text[1:], text[2:], strict=False))
+
+    assert written(True) == [2, 3, 2, 3, 2, 3, 2, 3, 2]
+    free = triples(written(False))
+    assert len(free) == len(set(free)) > 0

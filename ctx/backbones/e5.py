@@ -40,7 +40,7 @@ class E5(parts.Backbone):
     citation = "Wang et al., Multilingual E5 Text Embeddings, 2024"
     assets = (ASSET,)
     PREFIX: ClassVar[str] = "query: "  # it was trained with it on every text that isn't searched for
-    POSITIONS: ClassVar[int] = 192  # of 512: what a summary is made from takes more than a sentence
+    POSITIONS: ClassVar[int] = 128  # of 512
     MADE: ClassVar[str] = "e5.1"  # raised when what is made of the archive changes
 
     class Knobs(parts.Knobs):
@@ -57,8 +57,8 @@ class E5(parts.Backbone):
         return [96_212_352] + [1_774_464] * self.layers()
 
     def digest(self, seed: int) -> str:
-        """The archive's hash."""
-        return f"{ASSET.sha256}:{self.MADE}"
+        """The archive's hash, what is made of it, and where texts are cut."""
+        return f"{ASSET.sha256}:{self.MADE}:{self.POSITIONS}"
 
     def folder(self) -> Path:
         """The model as this project keeps it, fetched and converted where needed; raises Unavailable."""
@@ -68,7 +68,7 @@ class E5(parts.Backbone):
         return made(ASSET, path(ASSET).with_name(self.MADE), convert)
 
     def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
-        """The ids of XLM-RoBERTa's pieces, with the prefix, at most 192."""
+        """The ids of XLM-RoBERTa's pieces, with the prefix, at most 128."""
         from ctx.encoder import tokenize
 
         return tokenize(self.folder(), [self.PREFIX + text for text in inputs], self.POSITIONS)
