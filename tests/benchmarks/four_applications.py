@@ -32,6 +32,7 @@ class Pair:
     source_size: int | None = None
     metric: str = "macro_f1"
     epochs: int = 5
+    batch: int = 32
     readout: int | None = None
 
     def config(self) -> RunConfig:
@@ -40,17 +41,17 @@ class Pair:
             sources=(SourceChoice(id=self.source, size=self.source_size),),
             target=ContextChoice(id=self.target, size=self.size),
             backbone=Choice(name="e5", knobs=knobs),
-            optim=Optim(epochs=self.epochs),
+            optim=Optim(epochs=self.epochs, batch=self.batch),
         )
 
 
 PAIRS = {
     "sentiment": Pair("sentiment/tweets", "sentiment/computers-zh", 20),
     "ner": Pair("ner/news-zh", "ner/encyclopaedia-ja", 40, 600, "f1", readout=8),
-    "translation-language": Pair("translation/cms-en-pt", "translation/cms-en-es", 200, 500, "chrf"),
-    "translation-domain": Pair("translation/notebooks-en-es", "translation/cms-en-es", 200, 400, "chrf"),
-    "summaries-language": Pair("summarisation/wiki-en", "summarisation/wiki-es", 200, 800, "rougeL", 4),
-    "summaries-library": Pair("summarisation/scipy", "summarisation/pandas", 200, 800, "rougeL", 4),
+    "translation-language": Pair("translation/cms-en-pt", "translation/cms-en-es", 200, 500, "chrf", 4),
+    "translation-domain": Pair("translation/notebooks-en-es", "translation/cms-en-es", 200, 400, "chrf", 4),
+    "summaries-language": Pair("summarisation/wiki-en", "summarisation/wiki-es", 200, 800, "rougeL", 2, 16),
+    "summaries-library": Pair("summarisation/scipy", "summarisation/pandas", 200, 800, "rougeL", 2, 16),
 }
 
 
