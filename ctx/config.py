@@ -20,7 +20,7 @@ ENGINE_VERSION = 3  # raised by hand when the same configuration gives other num
 MOST_SEED = 2**31
 BEAMS = (
     "How many beginnings of a text are followed when one is written for a test or for you (beam search); 1: greedily. "
-    "Curves are always drawn from texts written greedily, and weights are kept by their loss: neither depends on it."
+    "Curves are drawn, and weights are kept, by texts written greedily: neither depends on it."
 )
 
 
