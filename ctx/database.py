@@ -91,7 +91,8 @@ def said(url: str) -> Iterator[None]:
     except (exc.DBAPIError, sqlite3.Error) as error:
         if isinstance(error, exc.IntegrityError):  # not the database's fault: the caller's
             raise
-        raise _sentence(where(url), str(getattr(error, "orig", None) or error)) from error
+        found = " ".join(str(getattr(error, "orig", None) or error).split())  # PostgreSQL's driver takes lines
+        raise _sentence(where(url), found) from error
 
 
 def _sentence(place: str, found: str) -> StoreError:
@@ -109,7 +110,7 @@ def _sentence(place: str, found: str) -> StoreError:
         )
     if "readonly" in found or "unable to open" in found:
         return _unwritable(place, found)
-    return StoreError(f"The store {place} can't be used: {found.strip()}.")
+    return StoreError(f"The store {place} can't be used: {found.rstrip('.')}.")
 
 
 def _unwritable(place: str, found: str) -> StoreError:
