@@ -170,3 +170,20 @@ def test_any_name_becomes_a_safe_id_in_its_own_folder(tmp_path: Path, home: Path
     assert not any(c in found.meta.title for c in "\u202e\0\n/\\")
     assert len(found.meta.title) <= 80
     assert part("contexts", found.meta.id).labels == ("bad", "good")
+
+
+def test_a_list_that_is_too_long_costs_its_row_and_is_never_cut_in_silence(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    good = [([f"word {n}", "more"], f"short {n}") for n in range(12)]
+    bad = [(["w"] * 5_000, "of words"), ([f"w{n}" for n in range(2_001)], "one too many")]
+    records = [{"document": text, "summary": short} for text, short in [*good, *bad]]
+    deep = {"document": [["w"] * 5_000], "summary": "inside a list"}
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "s.parquet")
+    mapping = Mapping("summarisation", "document", target="summary")
+    reason = "its text is a list of more than 2,000 texts"
+    for path, rows in ((written(tmp_path, "s.jsonl", json_lines([*records, deep])), 3), (tmp_path / "s.parquet", 2)):
+        found = taken(path, mapping=mapping)
+        assert found.report.accepted == 12
+        assert [one.reason for one in found.report.refusals] == [reason] * rows

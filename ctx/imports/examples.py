@@ -61,6 +61,8 @@ def maker(mapping: Mapping, columns: Sequence[str]) -> Callable[[Row], Made]:
 
 
 def _text(cell: Cell, what: str) -> str:
+    if isinstance(cell, tuple) and len(cell) > limits.MOST_WORDS:  # readers end lists there
+        raise RefusedError(f"its {what} is a list of more than {limits.MOST_WORDS:,} texts")
     if (len(cell) if isinstance(cell, str) else sum(map(len, cell))) > limits.MOST_TEXT:
         raise RefusedError(f"its {what} has more than {limits.MOST_TEXT:,} characters")
     text = cell if isinstance(cell, str) else " ".join(cell)

@@ -44,7 +44,10 @@ class Meaning(BaseModel):
 
 
 class Seen(BaseModel):
-    """An upload as it was understood, its first rows as text; or, in ``error``, why it can't be read."""
+    """An upload as it was understood, its first rows as text; or, in ``error``, why it can't be read.
+
+    ``columns`` are names fit to show, each another.
+    """
 
     error: str = ""
     name: str = ""

@@ -57,7 +57,7 @@ class Reading:
 
 
 def cell(value: Any) -> Cell:
-    """A value as text, or as several texts; nothing and not-a-number are empty."""
+    """A value as text, or as several texts, one more than are used at most; nothing and not-a-number are empty."""
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -66,6 +66,8 @@ def cell(value: Any) -> Cell:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         inner = [cell(one) for one in value[: limits.MOST_WORDS + 1]]
+        if long := next((one for one in inner if isinstance(one, tuple) and len(one) > limits.MOST_WORDS), None):
+            return long  # joined it would look like a whole text
         return tuple(one if isinstance(one, str) else " ".join(one) for one in inner)
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict) else str(value)
 
@@ -81,25 +83,35 @@ def flat(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def header(cells: Sequence[Cell], name: str) -> tuple[tuple[str, ...], list[str]]:
+def header(cells: Sequence[Cell], source: str) -> tuple[tuple[str, ...], list[str]]:
     """Column names from a first row, empty and equal ones told apart, and what was done. Raises BadInput."""
     if len(cells) > limits.MOST_COLUMNS:
-        raise BadInput(f"{name} has {len(cells):,} columns, more than {limits.MOST_COLUMNS:,}: is the delimiter right?")
-    found: list[str] = []
+        raise BadInput(
+            f"{source} has {len(cells):,} columns, more than {limits.MOST_COLUMNS:,}: is the delimiter right?"
+        )
+    given = [" ".join((one if isinstance(one, str) else " ".join(one)).split()) for one in cells]
+    wanted = [one or f"column {number}" for number, one in enumerate(given, 1)]
+    found = apart(wanted)
     notes = []
-    for number, one in enumerate(cells, 1):
-        given = " ".join((one if isinstance(one, str) else " ".join(one)).split())
-        if not given:
+    for number, (one, name, called) in enumerate(zip(given, wanted, found, strict=True), 1):
+        if not one:
             notes.append(f"Column {number} has no name in the header: it is called “column {number}”.")
-        called = wanted = given or f"column {number}"
-        count = 1
+        if called != name:
+            notes.append(f"The header has {quoted(name)} more than once: column {number} is called {quoted(called)}.")
+    return found, notes
+
+
+def apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that differ: what was there before gets a number, ``text (2)``."""
+    found: dict[str, None] = {}
+    counts: dict[str, int] = {}
+    for name in names:
+        called = name
         while called in found:
-            count += 1
-            called = f"{wanted} ({count})"
-        if count > 1:
-            notes.append(f"The header has {quoted(wanted)} more than once: column {number} is called {quoted(called)}.")
-        found.append(called)
-    return tuple(found), notes
+            counts[name] = counts.get(name, 1) + 1
+            called = f"{name} ({counts[name]})"
+        found[called] = None
+    return tuple(found)
 
 
 def unnamed(width: int) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ctx.imports import findings, names, uploads
 from ctx.imports import mapping as mapped
 from ctx.imports.findings import ROLES, Meaning, Seen, Tried
 from ctx.imports.report import Remark
-from ctx.imports.tables import Cell, Reading, Row
+from ctx.imports.tables import Cell, Reading, Row, apart
 from ctx.imports.take import About, Look, Taken, look, take
 
 KIND = "import"
@@ -77,7 +77,7 @@ def _seen(found: Look) -> Seen:
         name=names.brief(table.name, 160),
         title=names.title(table.name),
         format=table.format,
-        columns=[names.brief(column, 60) or f"column {n}" for n, column in enumerate(table.columns, 1)],
+        columns=list(apart([names.brief(column, 60) or f"column {n}" for n, column in enumerate(table.columns, 1)])),
         notes=[_clean(note) for note in table.notes],
         rows=[_shown(row) for row in rows],
         guess=Meaning(application=guess.mapping.application, **numbers),

@@ -33,17 +33,8 @@ def understood(seen: Seen) -> None:
 
 def first_rows(seen: Seen) -> None:
     """The first rows, a column each as in the file."""
-    frame = pd.DataFrame(seen.rows, columns=pd.Index(_headers(seen.columns), dtype="object"), dtype="object")
+    frame = pd.DataFrame(seen.rows, columns=pd.Index(seen.columns, dtype="object"), dtype="object")
     st.dataframe(frame, hide_index=True, height="content", alt=t("The first rows of the file, as they were read."))
-
-
-def _headers(names: list[str]) -> list[str]:
-    """Names that differ: those of the file do, but may have been shortened to the same."""
-    found: list[str] = []
-    for name in names:
-        count = found.count(name) + 1
-        found.append(name if count == 1 else f"{name} ({count})")
-    return found
 
 
 def rows(tried: Tried, seen: Seen, listing: Callable[[], bytes]) -> None:
