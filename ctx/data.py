@@ -9,7 +9,7 @@ import hashlib
 import json
 from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -107,13 +107,15 @@ def _example(id: str, given: Any, answer: Any, group: str, stratum: str | None) 
 def sizes(choice: Chosen, patient: bool = True) -> dict[str, int]:
     """Examples in each split; empty where the data would have to be fetched first. Remembered on disk.
 
-    Unless ``patient``, they are also empty where they were never counted and the context is slow to read (for lists).
+    Unless ``patient`` (for lists), they are also empty where they were never counted and the context is slow to read
+    or damaged; otherwise that raises Unavailable.
     """
     place = home() / "sizes" / f"{digest(choice)}.json"
     if place not in _SIZES:
         counted = _read_sizes(place)
         if not counted and (patient or not context(choice).slow):
-            counted = _count(choice, place)
+            with nullcontext() if patient else suppress(Unavailable):
+                counted = _count(choice, place)
         if counted:
             _SIZES[place] = counted
     return dict(_SIZES.get(place, {}))

@@ -19,6 +19,7 @@ if chosen is None:
 else:
     card = contexts_card.show(chosen)
     own_remove.show(chosen)
-    contexts_pair.show(card)
+    if card is not None:
+        contexts_pair.show(card)
 with link:  # last, when the address holds all that is shown
     page.share()

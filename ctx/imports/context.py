@@ -32,6 +32,10 @@ class Imported(Context):
                 found.append(Example(row["id"], row["input"], row["output"], row["group"], stratum))
         return found
 
+    def present(self) -> bool:
+        """Whether its file is there; it may be damaged all the same."""
+        return not self.meta.forgotten and (self.meta.folder / stored.EXAMPLES).is_file()
+
     def digest(self) -> str:
         """The hash of its examples, and how many of them are used."""
         return f"{self.meta.content}:{self.meta.used}"

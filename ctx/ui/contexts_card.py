@@ -6,6 +6,7 @@ import streamlit as st
 
 from ctx import cards, charts
 from ctx.config import ContextChoice
+from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.applications import applications
 from ctx.lab.offer import parameters
@@ -16,10 +17,14 @@ from ctx.wording import Lengths
 LAB = ":material/science:"
 
 
-def show(context_id: str) -> cards.Card:
-    """The card, as it is on this machine."""
-    with st.spinner(t("Counting its examples, once only …"), show_time=False):
-        card = cards.card(ContextChoice(id=context_id))
+def show(context_id: str) -> cards.Card | None:
+    """The card, as it is on this machine; None where its data is damaged, which is said."""
+    try:
+        with st.spinner(t("Counting its examples, once only …"), show_time=False):
+            card = cards.card(ContextChoice(id=context_id))
+    except CtxError as error:
+        st.error(page.literal(str(error)))
+        return None
     with st.container(border=True):
         first, second = st.columns([5, 3], vertical_alignment="center")
         first.markdown(f"**{page.literal(card.title)}**")

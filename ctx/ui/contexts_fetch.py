@@ -6,6 +6,7 @@ import streamlit as st
 
 from ctx.dispatch import ensure
 from ctx.i18n import t
+from ctx.imports.context import described
 from ctx.lab import data
 from ctx.records import WAITING, Job
 from ctx.registry import fetchable
@@ -22,6 +23,9 @@ def show(name: str) -> None:
         st.error(page.literal(job.error))
     archives = ", ".join(f"{a.filename} ({a.megabytes:g} MB, {a.licence})" for a in data.archives([name]))
     title = fetchable(name).title
+    if not archives and described(name):
+        st.error(page.literal(t("The file of {title} is gone: delete this data, then add it again.", title=title)))
+        return
     if not archives:
         st.info(page.literal(t("{title} is read from a library that isn't installed here.", title=title)))
         return

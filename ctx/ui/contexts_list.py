@@ -8,6 +8,7 @@ import streamlit as st
 from ctx import data
 from ctx.config import ContextChoice
 from ctx.i18n import t
+from ctx.imports.context import Imported
 from ctx.lab.applications import applications
 from ctx.parts import Context
 from ctx.registry import OWNER, contexts
@@ -116,5 +117,7 @@ def _columns(found: list[type[Context]]) -> pd.DataFrame:
 def _place(cls: type[Context]) -> str:
     if data.available(cls()):
         return t("yes")
+    if issubclass(cls, Imported):
+        return t("its file is gone")
     size = sum(asset.megabytes for asset in cls.assets)
     return t("to fetch: {size} MB", size=f"{size:g}") if size else t("not installed")
