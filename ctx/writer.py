@@ -1,8 +1,8 @@
 """The head that writes a text: a small transformer decoder over what the backbone says of the input.
 
-Its vocabulary is the pieces that the contexts' training texts are written in, not the backbone's quarter of a million;
-its piece embeddings start from the backbone's own and are tied to the output (Press & Wolf 2017). It may also copy
-pieces from the input (pointer-generator: See et al. 2017, eq. 8 and 9).
+Its vocabulary is the pieces that the contexts' training texts are mostly written in, not the backbone's quarter of a
+million; its piece embeddings start from the backbone's own and are tied to the output (Press & Wolf 2017). It may also
+copy pieces from the input (pointer-generator: See et al. 2017, eq. 8 and 9).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from ctx.batches import Batch
     from ctx.parts import Space
 
-START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that no training text has
+START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that the vocabulary lacks
 PLACES = 2  # how many these are
 INNER, HEADS, LONGEST = 2, 64, 256  # feed-forward width over the states'; width of an attention head; positions
-MOST = 4000  # pieces that it writes without copying
+MOST = 4000  # pieces of each context that it writes without copying
 SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
 
 
@@ -202,21 +202,22 @@ class Writer(nn.Module):
         return out
 
     def _scores(self, states: Tensor) -> Tensor:
-        """Log-probabilities ``[…, V]``; what no text has is out of reach."""
+        """Log-probabilities ``[…, V]``; these two places are out of reach."""
         bias = self.bias.index_fill(-1, torch.tensor([START, OTHER]), -1e4)
         return torch.log_softmax(self.out(states) / math.sqrt(states.shape[-1]) @ self.words.weight.T + bias, dim=-1)
 
 
 def vocabulary(pools: Sequence[np.ndarray], most: int = MOST) -> np.ndarray:
-    """The ids of the pieces that make up most of the pools' texts, each pool counting alike; at most so many, in order.
+    """The ids, in order, of the pieces that make up most of each pool's texts; at most so many of a pool.
 
-    A softmax over all of them costs more than it gives: what is rare can be copied, or is left out.
+    A softmax over all of them costs more than it gives: what is rare can be copied, or is left out. What is kept of a
+    context doesn't depend on its company, so that every arm can write the same of the target.
     """
-    kept = [pool[pool >= 0] for pool in pools]
-    ids, place = np.unique(np.concatenate(kept), return_inverse=True)
-    weights = np.concatenate([np.full(len(pool), 1 / max(len(pool), 1)) for pool in kept])
-    share = np.bincount(place, weights, len(ids))
-    return np.sort(ids[np.argsort(-share, kind="stable")[:most]])
+    kept = []
+    for pool in pools:
+        ids, times = np.unique(pool[pool >= 0], return_counts=True)
+        kept.append(ids[np.argsort(-times, kind="stable")[:most]])
+    return np.unique(np.concatenate(kept))
 
 
 def positions(length: int, width: int) -> Tensor:

@@ -234,11 +234,12 @@ def test_the_constant_guess_of_a_text_is_the_entropy_of_its_pieces() -> None:
     assert Translation().constant(learn, learn) == pytest.approx(expected)
 
 
-def test_the_vocabulary_is_what_every_context_writes_most_a_small_one_counting_as_much_as_a_large_one() -> None:
-    large = np.array([[3, 4, 5, 40]] * 100 + [[6, -1, -1, 40]])
-    small = np.array([[7, 8, 40], [7, 40, -1]])
-    assert vocabulary([large, small], 6).tolist() == [3, 4, 5, 7, 8, 40]
-    assert vocabulary([large, small]).tolist() == [3, 4, 5, 6, 7, 8, 40]
+def test_the_vocabulary_has_of_each_context_what_it_writes_most_whatever_its_company() -> None:
+    source = np.array([[3, 4, 5, 40]] * 100 + [[6, 4, 40, -1]])
+    target = np.array([[7, 8, 40], [7, 40, -1]])
+    assert vocabulary([target], 2).tolist() == [7, 40]
+    assert vocabulary([source, target], 2).tolist() == [4, 7, 40]
+    assert vocabulary([source, target]).tolist() == [3, 4, 5, 6, 7, 8, 40]
 
 
 @pytest.mark.parametrize("beams", [1, 2])

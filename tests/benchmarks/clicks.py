@@ -1,7 +1,9 @@
 """From a click to what is seen, in a real browser on a real server with its dispatcher and worker.
 
-    python -m tests.benchmarks.clicks [--assets FOLDER] [--times N]
+    python -m tests.benchmarks.clicks [--assets FOLDER] [--times N] [--applications]
 
+- with ``--applications``: what every other application opens with, once its pair is encoded: the first point, the
+  full answer; without it
 - the default study (10 draws × 3 arms, MiniLM all frozen) once the pair is encoded: the first dot, the full answer;
 - Train → first point of a curve: `mlp`, `tiny`, `minilm` with 4 of 6 layers frozen; each on a draw that is new.
 
@@ -28,6 +30,7 @@ POINT = """key => [...document.querySelectorAll(key + " .js-plotly-plot")].some(
     plot => plot.data.some(trace => trace.x && (trace.x.bdata || trace.x.length)))"""
 DOTS = """() => { const plot = document.querySelector(".st-key-dots .js-plotly-plot");
     return plot ? plot.data.reduce((n, trace) => n + (trace.x ? trace.x.length : 0), 0) : 0 }"""
+VERDICT = """() => [...document.querySelectorAll("h4")].some(e => /Helped|Hurt|Can.t tell/.test(e.innerText))"""
 CASES = {
     "mlp": "app=lesson&draws=1",
     "tiny": "source=sentiment/sample-cafes-en&target=sentiment/sample-gadgets-en&backbone=tiny&tuning=full&draws=1",
@@ -57,15 +60,35 @@ def default_study(page: Page) -> tuple[float, float]:
     before = page.evaluate(DOTS)
     page.wait_for_function(f"before => ({DOTS})() > before", arg=before, timeout=120_000, polling=20)
     first = time.perf_counter() - start
-    verdict = """() => [...document.querySelectorAll("h4")].some(e => /Helped|Hurt|Can.t tell/.test(e.innerText))"""
-    page.wait_for_function(verdict, timeout=300_000, polling=20)
+    page.wait_for_function(VERDICT, timeout=300_000, polling=20)
     return first, time.perf_counter() - start
+
+
+def applications(page: Page, server: Served, times: int) -> None:
+    """The default study of names, translation and summaries."""
+    store = server.store()
+    for name in ("ner", "translation", "summarisation"):
+        for n in range(times):
+            page.goto(f"{server.url}/lab?app={name}&seed={1000 * n}")
+            at_rest(page)
+            began = time.perf_counter()
+            wait_for(lambda: not store.jobs(states=["queued", "running"]), f"{name} is fetched and encoded", 900)
+            encoded = time.perf_counter() - began
+            start = press(page)
+            page.wait_for_function(POINT, arg="[class*='st-key-curve']", timeout=300_000, polling=20)
+            first = time.perf_counter() - start
+            page.wait_for_function(VERDICT, timeout=900_000, polling=20)
+            full = time.perf_counter() - start
+            print(
+                f"{name}: encoded in {encoded:.1f} s; first point {first:.2f} s, full answer {full:.1f} s", flush=True
+            )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--assets", type=Path)
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--applications", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         if asked.assets:
@@ -75,6 +98,9 @@ def main() -> None:
             server.start()
             browser = playwright.chromium.launch(executable_path=browser_path(), args=BROWSER_ARGUMENTS)
             page = browser.new_page(viewport={"width": 1440, "height": 900})
+            if asked.applications:
+                applications(page, server, asked.times)
+                return
             at_rest_at = lambda address: (page.goto(f"{server.url}/lab?{address}"), at_rest(page))  # noqa: E731
             at_rest_at("")
             store = server.store()
