@@ -73,6 +73,7 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
         else:
             found = _predict(store, job)
         store.finish_job(job, result=found)
+        _settle(job)
     except StoreError:
         raise
     except CtxError as error:
@@ -137,6 +138,14 @@ def _import(store: Store, job: Job) -> dict[str, Any]:
     from ctx.imports.trial import of_job
 
     return of_job(job.payload, _telling(store, job))
+
+
+def _settle(job: Job) -> None:
+    """An upload that was taken in is not needed any more."""
+    if job.kind == "import":
+        from ctx.imports.trial import settle
+
+        settle(job.payload)
 
 
 def _predict(store: Store, job: Job) -> dict[str, dict[str, float] | str]:

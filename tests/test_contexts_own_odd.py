@@ -1,14 +1,24 @@
 """Your own data on the Contexts page where files, people or the machine do something odd: never a traceback."""
 
+import io
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ctx import registry
-from ctx.imports import stored
-from tests.imported import csv_text, json_lines
+from ctx.errors import BadInput
+from ctx.hand import _take_job
+from ctx.imports import findings, stored, trial, uploads
+from ctx.imports import take as taking
+from ctx.imports.tables import Reading
+from ctx.imports.take import About
+from ctx.store import open_store
+from ctx.ui import own_work
+from tests.imported import REVIEWS, csv_text, json_lines
 from tests.pages import opened, texts
-from tests.test_contexts_own import MANY, reviews, said, store, uploaded
+from tests.test_contexts_own import MANY, reviews, said, store, uploaded, worked
 
 __all__ = ["store"]  # the fixture that every test here uses
 
@@ -57,3 +67,97 @@ def test_data_that_vanished_or_is_damaged_is_one_sentence_and_breaks_no_page(
     app.button(key="own remove now").click().run()
     assert not app.exception
     assert meta.id not in registry.contexts("local")
+
+
+def test_an_import_that_was_left_ends_soon_and_keeps_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "EVERY", -1.0)
+    app = uploaded(("r.csv", csv_text(MANY)))
+    token = app.session_state["own upload"]
+    seen = findings.seen(token, Reading())
+    assert seen is not None
+    for about in (None, About()):
+        other = uploads.add([("r.csv", io.BytesIO(csv_text(MANY).encode()))])
+        read: list[int] = []
+
+        def left(rows: int, _: int, read: list[int] = read, other: str = other) -> None:
+            read.append(rows)
+            uploads.drop(other)
+
+        with pytest.raises(BadInput, match="no longer here"):
+            trial.of_job(trial.payload(other, Reading(), seen.guess, about), left)
+        assert read == [1]
+    assert not [*(home / "datasets").iterdir()]
+    app.button(key="own add").click().run()
+    app.button(key="own leave").click().run()
+    assert app.file_uploader
+    worked(app)
+    (job, *_) = open_store().jobs(states=None, kind=trial.KIND)
+    assert (job.state, "no longer here" in (job.error or "")) == ("failed", True)
+    assert not [*(home / "datasets").iterdir()]
+
+
+def test_an_import_whose_worker_died_is_done_once_more_and_was_there_already() -> None:
+    app = uploaded(("r.csv", csv_text(MANY)))
+    next(one for one in app.text_input if one.label == "Title").set_value("Cafés").run()
+    token = app.session_state["own upload"]
+    app.button(key="own add").click().run()
+    (job,) = open_store().jobs(kind=trial.KIND)
+    first = trial.of_job(job.payload, lambda *_: None)  # and then the worker dies
+    assert uploads.place(token)
+    worked(app)
+    assert not app.exception
+    assert open_store().job(job.id).result == {**first, "before": True}
+    assert not uploads.root().exists() or not [*uploads.root().iterdir()]
+    assert [*registry.contexts("local")].count(str(first["id"])) == 1
+    assert f"{first['id']}-2" not in registry.contexts("local")
+
+
+def test_an_import_that_is_done_while_the_page_is_drawn_is_shown_as_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = uploaded(("r.csv", csv_text(MANY)))
+    app.button(key="own add").click().run()
+    (job,) = open_store().jobs(kind=trial.KIND)
+    real, asked = own_work.adding, []
+
+    def late() -> object:
+        found = real()
+        if not asked:
+            asked.append(_take_job(open_store(), "worker", {"take": trial.KIND, "threads": 1}))
+        return found
+
+    monkeypatch.setattr(own_work, "adding", late)
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert app.query_params["context"] == open_store().job(job.id).result["id"]
+
+
+def test_a_data_set_of_the_hub_is_tried_in_part_and_without_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"text": f"{text} {n}", "label": label} for n in range(10) for text, label in REVIEWS]
+    asked: list[object] = []
+
+    class Data(list[object]):
+        features = None
+
+    def load(name: str, split: str, streaming: bool, token: object) -> Data:
+        asked.append(token)
+        return Data(rows)
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(__version__="4.1.0", load_dataset=load))
+    monkeypatch.delenv("CTX_OFFLINE")
+    monkeypatch.setattr(trial, "TRIED_ROWS", 50)
+    token = uploads.add_hub("owner/reviews")
+    told = trial.payload(token, Reading())
+    trial.of_job(told, lambda *_: None)
+    seen = findings.seen(token, Reading())
+    assert seen is not None
+    tried = findings.tried(token, Reading(), seen.guess)
+    assert tried is not None
+    assert (tried.rows, tried.notes[-1]) == (50, "Only the first 50 rows were tried.")
+    added = trial.of_job(trial.payload(token, Reading(), seen.guess, About()), lambda *_: None)
+    assert added["examples"] == 120
+    assert asked == [False, False]
+    monkeypatch.setattr(trial, "TRIED_SECONDS", -1.0)
+    trial.of_job(told, lambda *_: None)
+    tried = findings.tried(token, Reading(), seen.guess)
+    assert tried is not None
+    assert "Only the first 0 rows were tried." in tried.error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,7 +66,7 @@ def import_data(
     given = {"application": application, "text": text, "label": label, "target": target, "id": id, "group": group}
     mapping = _corrected(seen, given, rename or [])
     about = About(as_id, title, language, domain, culture, licence, used=use)
-    taken = take(seen, mapping, about, dry, _progress if sys.stderr.isatty() else None)
+    taken = take(seen, mapping, about, dry, _telling() if sys.stderr.isatty() else None)
     emit(_document(seen, mapping, taken), _lines(seen, mapping, taken), json)
 
 
@@ -129,9 +130,17 @@ def _shown(given: str | tuple[str, ...]) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _progress(rows: int) -> None:
-    if rows % 100_000 == 0:
-        note(f"{rows:,} rows read")
+def _telling() -> Callable[[int], None]:
+    """Says how far the reading is, every 100,000 rows or so."""
+    said = 0
+
+    def progress(rows: int) -> None:
+        nonlocal said
+        if rows - said >= 100_000:
+            said = rows
+            note(f"{rows:,} rows read")
+
+    return progress
 
 
 def forget(

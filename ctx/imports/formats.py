@@ -40,10 +40,13 @@ MAGIC = {
 }
 
 
-def open_table(given: Sequence[str | Path], reading: Reading | None = None, names: Sequence[str] = ()) -> Table:
+def open_table(
+    given: Sequence[str | Path], reading: Reading | None = None, names: Sequence[str] = (), login: bool = True
+) -> Table:
     """The table of one file, one folder, ``hf:owner/name``, or two parallel text files.
 
-    ``names`` are what uploaded files were called. Raises BadInput, Unavailable.
+    ``names`` are what uploaded files were called; ``login``: the hub may be asked as who is logged in on this machine.
+    Raises BadInput, Unavailable.
     """
     reading = reading or Reading()
     if reading.format and reading.format not in FORMATS:
@@ -52,7 +55,7 @@ def open_table(given: Sequence[str | Path], reading: Reading | None = None, name
     if not 1 <= len(given) <= 2:
         raise BadInput(f"{len(given)} files were given: give one file or folder, or two parallel text files.")
     if len(given) == 1 and str(given[0]).startswith(hub.PREFIX):
-        return hub.table(str(given[0]))
+        return hub.table(str(given[0]), login)
     paths = [Path(one).expanduser() for one in given]
     if len(paths) == 2:
         pair = [source(path, name) for path, name in zip(paths, called, strict=True)]

@@ -16,18 +16,22 @@ from ctx.errors import BadInput, Unavailable
 from ctx.imports.names import brief, quoted
 from ctx.imports.tables import Row, Table, cell, flat
 
+FORMAT = "Hugging Face data set"
 PREFIX = "hf:"
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def table(given: str) -> Table:
-    """The columns and rows of the training split. Raises BadInput, Unavailable."""
+def table(given: str, login: bool = True) -> Table:
+    """The columns and rows of the training split. Raises BadInput, Unavailable.
+
+    Without ``login``, what needs one stays out of reach, whoever is logged in on this machine.
+    """
     name = given.removeprefix(PREFIX)
     if not NAME.fullmatch(name) or ".." in name:
         raise BadInput(f"{quoted(given)} names no data set of the hub: it looks like {PREFIX}owner/name.")
     if Path(name).exists():  # the package would read that folder instead
         raise BadInput(f"{quoted(name)} is a folder here as well: import it by its path, or from another folder.")
-    data = _loaded(name)
+    data = _loaded(name, login)
     columns = tuple(flat(next(iter(_records(name, data)), {})))
     if not columns:
         raise BadInput(f"The data set {name} has no rows: choose another one.")
@@ -37,7 +41,7 @@ def table(given: str) -> Table:
             found = flat(_named(record, data.features or {}))
             yield Row(number, [cell(found.get(column)) for column in columns])
 
-    return Table(name, "Hugging Face data set", columns, read, ("Its split “train”.",))
+    return Table(name, FORMAT, columns, read, ("Its split “train”.",))
 
 
 def installed() -> bool:
@@ -48,7 +52,7 @@ def installed() -> bool:
         return False
 
 
-def _loaded(name: str) -> Any:
+def _loaded(name: str, login: bool) -> Any:
     try:
         import datasets
 
@@ -62,7 +66,7 @@ def _loaded(name: str) -> Any:
     if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):
         raise Unavailable(f"CTX_OFFLINE forbids fetching {name}: unset CTX_OFFLINE, or import a file.")
     try:
-        return datasets.load_dataset(name, split="train", streaming=True)
+        return datasets.load_dataset(name, split="train", streaming=True, token=None if login else False)
     except Exception as error:  # the hub's and the network's many ways to fail
         raise _failed(name, error) from None
 

@@ -21,7 +21,7 @@ from ctx.imports.report import Remark, Report
 from ctx.imports.tables import Reading, Row, Table
 
 PREVIEW = 3
-EVERY = 10_000  # rows between two reports of progress
+EVERY = 0.5  # seconds between two reports of progress
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,23 @@ class About:
 
 @dataclass(frozen=True)
 class Taken:
-    """What an import gave: the report, the first examples, the counts of labels; the context, None for a dry run."""
+    """What an import gave: the report, the first examples, the counts of labels; the context, None for a dry run.
+
+    ``before``: the context was there already, with the same examples.
+    """
 
     report: Report
     preview: list[Made] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
     meta: stored.Meta | None = None
+    before: bool = False
 
 
-def look(given: Sequence[str | Path], reading: Reading | None = None, names: Sequence[str] = ()) -> Look:
+def look(
+    given: Sequence[str | Path], reading: Reading | None = None, names: Sequence[str] = (), login: bool = True
+) -> Look:
     """Open files and guess what they are; reads little of them. Raises BadInput, Unavailable."""
-    table = open_table(given, reading, names)
+    table = open_table(given, reading, names, login)
     sample = list(islice(table.rows(), limits.SAMPLE))
     if not sample:
         raise BadInput(f"{table.name} has no rows: choose another file.")
@@ -87,6 +93,7 @@ def take(
     with nullcontext() if dry else stored.drafted(mapping.application) as writer:
         report, counting = Report(), Counting(mapping)
         preview: list[Made] = []
+        said = time.monotonic()
         make = maker(mapping, seen.table.columns)
         for number, row in enumerate(seen.table.rows(), 1):
             made = _one(row, make, counting, report, refused)
@@ -94,13 +101,14 @@ def take(
                 writer.add(made, counting.is_rare(made))
             if made and len(preview) < PREVIEW:
                 preview.append(made)
-            if progress and number % EVERY == 0:
+            if progress and time.monotonic() - said > EVERY:
+                said = time.monotonic()
                 progress(number)
         report.notes += [*seen.table.notes, *counting.checked(report)]
         if counting.texts > about.used:
             report.notes.append(f"Runs use {about.used:,} of the examples, chosen by a hash of their ids.")
-        meta = _kept(writer, seen, mapping, about, report, counting) if writer else None
-    return Taken(report, preview, dict(sorted(counting.labels.items(), key=lambda item: -item[1])), meta)
+        meta, before = _kept(writer, seen, mapping, about, report, counting) if writer else (None, False)
+    return Taken(report, preview, dict(sorted(counting.labels.items(), key=lambda item: -item[1])), meta, before)
 
 
 def _one(
@@ -129,13 +137,14 @@ def _one(
 
 def _kept(
     writer: stored.Writer, seen: Look, mapping: Mapping, about: About, report: Report, counting: Counting
-) -> stored.Meta:
+) -> tuple[stored.Meta, bool]:
+    """What is kept, and whether it was there before."""
     content, file = writer.finish()
-    same = _same(content, about, mapping)
+    called = shown(about.title)[:80] if about.title.strip() else title(seen.table.name)
+    same = _same(content, about, mapping, called)
     if same:
         report.notes.append(f"It was there already, as {same.id}.")
-        return same
-    called = shown(about.title)[:80] if about.title.strip() else title(seen.table.name)
+        return same, True
     meta = stored.Meta(
         id=context.free_id(mapping.application, about.id, slug(seen.table.name), about.owner),
         application=mapping.application,
@@ -159,20 +168,21 @@ def _kept(
     )
     while True:
         try:
-            return stored.keep(writer, meta)
+            return stored.keep(writer, meta), False
         except FileExistsError:  # another process was quicker: the next number, or its refusal
             renamed = context.free_id(mapping.application, about.id, slug(seen.table.name), about.owner)
             meta = meta.model_copy(update={"id": renamed})
 
 
-def _same(content: str, about: About, mapping: Mapping) -> stored.Meta | None:
+def _same(content: str, about: About, mapping: Mapping, called: str) -> stored.Meta | None:
     """The same examples imported before by the same person, where nothing else is said of them now."""
-    if about.id or about.title:
+    if about.id:
         return None
     for cls in context.contexts(about.owner).values():
         meta = cls.meta
         alike = (content, mapping.application, about.owner, about.used)
         said = [(name, getattr(about, name)) for name in ("language", "domain", "culture", "licence")]
+        said += [("title", called)] if about.title.strip() else []
         same = all(not value or value == getattr(meta, name) for name, value in said)
         if same and (meta.content, meta.application, meta.owner, meta.used) == alike:
             return meta

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ctx.errors import BadInput
-from ctx.imports import findings, names, uploads
+from ctx.imports import findings, hub, names, uploads
 from ctx.imports import mapping as mapped
 from ctx.imports.findings import ROLES, Meaning, Seen, Tried
 from ctx.imports.report import Remark
@@ -19,6 +20,7 @@ from ctx.imports.take import About, Look, Taken, look, take
 
 KIND = "import"
 FIRST_ROWS, LONGEST = 5, 300  # rows of the preview; characters of a cell
+TRIED_ROWS, TRIED_SECONDS = 20_000, 60.0  # of a data set of the hub
 MOST_REFUSALS = 200_000  # of a file of refusals: about 15 MB
 
 
@@ -35,31 +37,47 @@ def payload(token: str, reading: Reading, meaning: Meaning | None = None, about:
 def of_job(told: Mapping[str, Any], progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Do what `payload` says; the id of the context, if one was made. Raises BadInput, Unavailable.
 
-    ``progress(rows, 0)`` counts the rows read.
+    ``progress(rows, 0)`` counts the rows read. It ends soon after the upload is gone: somebody chose other files.
+    The upload stays until `settle`, so that a job whose worker died can be done once more.
     """
     token, reading = str(told["upload"]), Reading(**told["reading"])
     given, called = uploads.files(token)
     about = About(**told["about"]) if told["about"] else None
     meaning = Meaning.model_validate(told["meaning"]) if told["meaning"] else None
     try:
-        found = look(given, reading, called)
+        found = look(given, reading, called, login=False)  # whoever opens the pages must not use the server's
     except BadInput as error:
         if about:
             raise
         findings.keep_seen(token, reading, Seen(error=_clean(str(error))))
         return {}
+
+    def going(rows: int) -> None:
+        uploads.place(token)
+        progress(rows, 0)
+
     if about and meaning:
-        taken = take(found, _mapping(found, meaning), about, progress=lambda rows: progress(rows, 0))
-        uploads.drop(token)
-        return {"id": taken.meta.id if taken.meta else "", "examples": taken.meta.examples if taken.meta else 0}
+        return _added(take(found, _mapping(found, meaning), about, progress=going))
     understood = _seen(found)
     findings.keep_seen(token, reading, understood)
     meaning = meaning or understood.guess
     if meaning.whole:
         listing = findings.listing(token, reading, meaning)
-        tried = _tried(found, meaning, listing, lambda rows: progress(rows, 0))
+        tried = _tried(found, meaning, listing, going)
         findings.keep_tried(token, reading, meaning, tried)
     return {}
+
+
+def settle(told: Mapping[str, Any]) -> None:
+    """Once a job is done: the upload that was taken in goes."""
+    if told["about"]:
+        uploads.drop(str(told["upload"]))
+
+
+def _added(taken: Taken) -> dict[str, Any]:
+    if taken.meta is None:
+        return {}
+    return {"id": taken.meta.id, "examples": taken.meta.examples, "before": taken.before}
 
 
 def _mapping(found: Look, meaning: Meaning) -> mapped.Mapping:
@@ -87,12 +105,33 @@ def _seen(found: Look) -> Seen:
 
 
 def _tried(found: Look, meaning: Meaning, listing: Path, progress: Callable[[int], None]) -> Tried:
+    part, said = _part(found)
     with _listing(listing) as (refuse, count):
         try:
-            taken = take(found, _mapping(found, meaning), dry=True, progress=progress, refused=refuse)
+            taken = take(part, _mapping(found, meaning), dry=True, progress=progress, refused=refuse)
         except BadInput as error:
-            return Tried(error=_clean(str(error)), listed=count())
+            if not listing.parent.exists():
+                raise  # it was left meanwhile
+            return Tried(error=_clean(" ".join([str(error), *said])), listed=count())
+        taken.report.notes += said
         return _counted(taken, count())
+
+
+def _part(found: Look) -> tuple[Look, list[str]]:
+    """What is tried of the hub's data, which may come slowly and never end; a list that says later where it ended."""
+    said: list[str] = []
+    if found.table.format != hub.FORMAT:
+        return found, said
+
+    def read() -> Iterator[Row]:
+        end = time.monotonic() + TRIED_SECONDS
+        for count, row in enumerate(found.table.read()):
+            if count == TRIED_ROWS or time.monotonic() > end:
+                said.append(f"Only the first {count:,} rows were tried.")
+                return
+            yield row
+
+    return replace(found, table=replace(found.table, read=read)), said
 
 
 def _counted(taken: Taken, listed: int) -> Tried:

@@ -19,7 +19,7 @@ from ctx.lab.applications import applications
 from ctx.registry import OWNER
 from ctx.ui import page
 from ctx.ui import runs_address as address
-from ctx.ui.own_work import UPLOAD
+from ctx.ui.own_work import ADDING, UPLOAD
 
 HEADERS = {"first": True, "none": False}
 LONGEST_TITLE, LONGEST_WORD = 80, 120  # characters
@@ -78,14 +78,15 @@ def _choice(token: str, name: str, title: str, options: dict[str, str]) -> None:
     )
 
 
-def leave(token: str) -> None:
-    """A button that throws the upload away."""
+def leave(token: str, label: str) -> None:
+    """A button that throws the upload away; what a worker is at with it ends soon after."""
 
     def act() -> None:
         uploads.drop(token)
-        st.session_state.pop(UPLOAD, None)
+        for name in (UPLOAD, ADDING):
+            st.session_state.pop(name, None)
 
-    st.button(t("Other files"), icon=":material/undo:", on_click=act, key="own leave", help=t("Nothing is kept."))
+    st.button(label, icon=":material/undo:", on_click=act, key="own leave", help=t("Nothing is kept."))
 
 
 def meaning(token: str, how: Reading, seen: Seen) -> Meaning:

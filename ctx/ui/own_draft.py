@@ -17,12 +17,13 @@ from ctx.ui import page
 
 def show(token: str) -> None:
     """The draft, as far as it is known. Raises BadInput where the upload is gone."""
-    uploads.place(token)
     job = work.adding()
     if job is not None:
         work.progress(job)
         if work.adding() is not None:
+            controls.leave(token, t("Stop"))
             return
+    uploads.place(token)
     reading = controls.reading(token)
     seen = findings.seen(token, reading)
     if seen is None:
@@ -73,4 +74,4 @@ def _add(token: str, reading: Reading, meaning: Meaning, about: About, rows: int
 def _ways_out(token: str, seen: Seen | None) -> None:
     with st.container(horizontal=True):
         controls.read_otherwise(token, seen)
-        controls.leave(token)
+        controls.leave(token, t("Other files"))

@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from ctx.dispatch import ensure
-from ctx.errors import CtxError
+from ctx.dispatch import LEASE, ensure, slots
+from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.imports.findings import Meaning
 from ctx.imports.tables import Reading
@@ -21,7 +21,8 @@ from ctx.registry import OWNER
 from ctx.ui import page, state
 
 UPLOAD, ADDING, ADDED = "own upload", "own adding", "own added"  # keys in the session
-EVERY, LONG = 0.4, 15.0  # seconds: between two looks; until somebody should have taken a job
+FAST, SLOW = 0.4, 1.5  # seconds between two looks
+EARLY, LONG = 5.0, 15.0  # seconds of fast looks; until somebody should have taken a job
 
 
 def wait(token: str, reading: Reading, meaning: Meaning | None, ready: Callable[[], bool]) -> None:
@@ -37,7 +38,8 @@ def wait(token: str, reading: Reading, meaning: Meaning | None, ready: Callable[
     except CtxError as error:
         st.error(page.literal(str(error)))
         return
-    st.fragment(_follow, run_every=EVERY)(job.id, ready)
+    every = _every(job)
+    st.fragment(_follow, run_every=every)(job.id, every, ready)
 
 
 def add(token: str, reading: Reading, meaning: Meaning, about: About, rows: int) -> None:
@@ -55,16 +57,21 @@ def adding() -> Job | None:
     held = st.session_state.get(ADDING)
     try:
         return page.store().job(held["job"]) if held else None
-    except CtxError:
+    except BadInput:
         del st.session_state[ADDING]
-        return None
+    except CtxError:
+        pass  # the store is busy: it is asked again
+    return None
 
 
 def progress(job: Job) -> None:
     """How far the taking in is, or why it failed."""
     if job.state in WAITING:
-        st.fragment(_advance, run_every=EVERY)(job.id)
+        every = _every(job)
+        st.fragment(_advance, run_every=every)(job.id, every)
         return
+    if job.state == "done" and job.result:
+        st.rerun()  # it was done a moment ago
     st.error(page.literal(job.error or t("The worker left nothing behind.")))
     del st.session_state[ADDING]
 
@@ -79,32 +86,56 @@ def _again(told: dict[str, Any]) -> None:
     state.attempt(lambda: (_queue(told), None)[1])
 
 
-def _looked_up(job_id: str) -> Job:
-    """The job as it stands; where nobody takes it for long, a dispatcher is started once more."""
-    job = page.store().job(job_id)
+def _every(job: Job) -> float:
+    """Seconds between two looks: most work is done within a few."""
+    return FAST if time.time() - job.created < EARLY else SLOW
+
+
+def _looked_up(job_id: str, every: float, ready: Callable[[], bool]) -> Job | None:
+    """The job as it stands while it lasts, otherwise the whole page is drawn again; None where it can't be read now.
+
+    Where nobody takes it for long, a dispatcher is started once more.
+    """
+    try:
+        job, done = page.store().job(job_id), ready()
+    except BadInput:
+        st.rerun()  # the upload is gone, which the page says
+    except CtxError as error:
+        st.caption(page.literal(str(error)))
+        return None
+    if done or job.state not in WAITING or every != _every(job):
+        st.rerun()
     if job.state == "queued" and time.time() - job.created > LONG:
         with suppress(CtxError):
             ensure(page.store().url)
     return job
 
 
-def _follow(job_id: str, ready: Callable[[], bool]) -> None:
-    job = _looked_up(job_id)
-    if ready() or job.state not in WAITING:
-        st.rerun()
+def _follow(job_id: str, every: float, ready: Callable[[], bool]) -> None:
+    job = _looked_up(job_id, every, ready)
+    if job is None:
+        return
     if job.done:
         st.caption(t("Reading: {n} rows so far …", n=f"{job.done:,.0f}"))
     elif job.state == "queued":
-        st.caption(t("Waiting for a worker: it reads one file at a time …"))
+        st.caption(_waiting())
     else:
         st.caption(t("Reading …"))
 
 
-def _advance(job_id: str) -> None:
-    job = _looked_up(job_id)
-    if job.state not in WAITING:
-        st.rerun()
+def _waiting() -> str:
+    """Why a job isn't begun yet."""
+    with suppress(CtxError):
+        if slots() == 0 and not page.store().lease_holder(LEASE):
+            return t("No worker runs here (CTX_WORKERS=0): the server has to be started with workers.")
+    return t("Waiting for a worker: it reads one file at a time …")
+
+
+def _advance(job_id: str, every: float) -> None:
+    job = _looked_up(job_id, every, lambda: False)
+    if job is None:
+        return
     total = st.session_state[ADDING]["rows"]
     values = {"done": f"{job.done or 0:,.0f}", "total": f"{total:,}"}
     st.progress(min((job.done or 0) / max(1, total), 1.0), text=t("Adding: row {done} of {total}", **values))
-    st.caption(t("You may close this page: it goes on."))
+    st.caption(_waiting() if job.state == "queued" else t("You may close this page: it goes on."))
