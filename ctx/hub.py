@@ -71,5 +71,11 @@ def _fetch(name: str, folder: Path) -> None:
             f"There is no folder {name}, and no model of that name could be fetched from the hub "
             f"({type(error).__name__}: {said}): name a folder that is there, or try later."
         ) from None
+    if not any(part.glob("*.safetensors")):
+        shutil.rmtree(part, ignore_errors=True)
+        raise Unavailable(
+            f"{name} has no weights in safetensors on the hub: choose a model that has, or save it as safetensors "
+            "in a folder and name that."
+        )
     shutil.rmtree(part / ".cache", ignore_errors=True)
     part.rename(folder)

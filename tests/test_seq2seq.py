@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ctx.backbones.seq2seq import Seq2Seq
 from ctx.batches import Batch, Encoded
 from ctx.beam import Search
 from ctx.config import ContextChoice, Optim, RunConfig, canonical, key
@@ -269,6 +270,16 @@ def test_a_prefix_stands_before_every_input_and_is_another_run(models: Path) -> 
     assert told.target_ids(["Abre"], 9)[0].tolist() == plain.target_ids(["Abre"], 9)[0].tolist()
     asked = config(models / "t5")
     assert key(asked) != key(asked.model_copy(update={"backbone": choice(models / "t5", prefix="Save the ")}))
+
+
+def test_a_long_text_is_cut_and_another_cut_is_another_encoding(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = backbone_of(models / "t5")
+    text = " ".join(TEXTS * 20)
+    assert len(made.encode([text])[0]) == 128
+    before = made.digest(0)
+    monkeypatch.setattr(Seq2Seq, "POSITIONS", 40)
+    assert len(made.encode([text])[0]) == 40
+    assert made.digest(0) != before
 
 
 def test_languages_stand_where_the_model_wants_them(models: Path, tmp_path: Path) -> None:

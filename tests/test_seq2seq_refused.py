@@ -218,6 +218,20 @@ def test_a_hub_that_cannot_be_reached_is_said_in_a_sentence(monkeypatch: pytest.
     assert not (home / "models" / "somebody--model").exists()
 
 
+def test_a_model_without_safetensors_on_the_hub_is_refused_and_leaves_nothing_behind(
+    marian: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    weights = marian / "model.safetensors"
+    weights.rename(marian / "pytorch_model.bin")
+    hub_of(monkeypatch, marian)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"^somebody/model has no weights in safetensors on the hub: "):
+            backbone("somebody/model").layers()
+        assert not [path for path in (home / "models").iterdir() if path.is_dir()]
+    (marian / "pytorch_model.bin").rename(weights)
+    assert backbone("somebody/model").layers() == backbone(marian).layers()
+
+
 def test_a_folder_that_is_there_is_never_the_hubs(marian: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(marian.parent.parent)
     there = f"{marian.parent.name}/{marian.name}"

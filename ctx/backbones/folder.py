@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class Folder(parts.Backbone):
-    """An encoder in a local folder: BERT, RoBERTa, XLM-RoBERTa or CamemBERT, as safetensors."""
+    """An encoder in a local folder or of the hub, as safetensors: BERT, RoBERTa, XLM-RoBERTa or CamemBERT."""
 
     name = "folder"
-    title = "A local folder"
+    title = "An encoder of your own"
     applications = ("sentiment", "ner")
     lr = 5e-5
     head_lr = 1e-2
     pretrained = True
 
     class Knobs(parts.Knobs):
-        """Which folder, and where the head reads."""
+        """Which model, and where the head reads."""
 
         path: str = parts.knob(
             "",
@@ -38,7 +38,7 @@ class Folder(parts.Backbone):
         @field_validator("path")
         @classmethod
         def _anywhere(cls, path: str) -> str:
-            """One spelling, that means the same folder wherever a worker stands."""
+            """One spelling, that means the same model wherever a worker stands."""
             from ctx.hub import spelled
 
             return spelled(path)

@@ -27,7 +27,7 @@ class Seq2Seq(parts.Backbone):
     lr = 5e-5
     decoder_lr = 5e-5
     pretrained = True
-    POSITIONS: ClassVar[int] = 192  # of an input, as e5's
+    POSITIONS: ClassVar[int] = 128  # of an input, as e5's; longer ones are cut, whatever the model could take
 
     class Knobs(parts.Knobs):
         """Which model, and how it is spoken to."""
@@ -85,13 +85,13 @@ class Seq2Seq(parts.Backbone):
         return list(self.sizes().decoder)
 
     def digest(self, seed: int) -> str:
-        """The hash of the files, and what is said to the model beside the input."""
+        """The hash of the files, what is said to the model beside the input, and where texts are cut."""
         from ctx.seq2seq_files import digest
 
-        return ":".join([digest(self.folder()), self.knobs.prefix, self.knobs.reads])
+        return ":".join([digest(self.folder()), self.knobs.prefix, self.knobs.reads, str(self.POSITIONS)])
 
     def encode(self, inputs: Sequence[Any]) -> list[np.ndarray]:
-        """The model's own pieces of prefix and input, at most 192 (or what it can take)."""
+        """The model's own pieces of prefix and input, at most 128 (or what it can take)."""
         from ctx.seq2seq_text import encode
 
         longest = min(self.POSITIONS, self.sizes().positions or self.POSITIONS)
