@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
 
 BUCKET = 8  # token lengths are padded to a multiple of this
+LAYOUT = 1  # raised by hand when token ids are kept on disk in another form
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,9 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
     if name not in _memo:
         splits = data.splits(choice)
         examples = [*splits.train, *splits.validation, *splits.test]
-        keep = kept.named(name, task.name, task.version) if data.worth_keeping(context) else ""
+        keep = (
+            kept.named(name, LAYOUT, backbone.version, task.name, task.version) if data.worth_keeping(context) else ""
+        )
         _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task, keep)
         while len(_memo) > 8:
             _memo.popitem(last=False)

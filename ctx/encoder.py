@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx.layers import AttentionLayer, Table, TakeInputs
+from ctx.memory import give_back
 from ctx.pieces import SPACES, Pieces
 
 if TYPE_CHECKING:
@@ -81,12 +80,6 @@ def _used(use: Callable[[Any], T], folder: Path, longest: int | None = None) -> 
     if large:
         give_back()
     return found
-
-
-def give_back() -> None:
-    """Give freed memory back to the system at once, where it can (glibc keeps it for the process otherwise)."""
-    with suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def tokenize(folder: Path, texts: Sequence[str], longest: int) -> list[np.ndarray]:

@@ -18,8 +18,9 @@ class Phase:
     """A stretch of training: ``epochs`` times ``updates`` steps; each step takes a batch of every active context.
 
     ``weights`` maps the key of every active context to its λ. ``shares`` maps a key to its share of batches (left out:
-    a batch in every step). At the end the weights with the lowest loss on the selection part of ``select_on`` are
-    kept; "" keeps the last. ``fresh`` starts from the initial weights instead of those handed over.
+    a batch in every step). At the end the weights that lack least (`ctx.evaluation.Evaluator.lack`) on the selection
+    part of ``select_on`` are kept; "" keeps the last. ``fresh`` starts from the initial weights instead of those handed
+    over.
     """
 
     name: str

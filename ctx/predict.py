@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ctx import checkpoint
-from ctx.config import RunConfig
+from ctx.config import RunConfig, key
 from ctx.errors import BadInput, Unavailable
 from ctx.records import Run
 
@@ -53,4 +53,9 @@ def of_run(run: Run, text: str) -> dict[str, float] | str:
     weights = checkpoint.final_weights(run.id)
     if weights is None:
         raise Unavailable(f"The weights of run {run.id} are gone, to make room: train it again with --again.")
+    if key(config) != run.key:
+        raise Unavailable(
+            f"Run {run.id} was trained by an earlier version of this program, or on other data: "
+            "train it again with --again."
+        )
     return answers(config, weights, text)

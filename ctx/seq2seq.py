@@ -214,9 +214,11 @@ class Decoder(nn.Module):
         chunks = zip(torch.split(states, size), torch.split(wanted, size), strict=True)
         return torch.cat([F.cross_entropy(self._scores(some), ids, reduction="none") for some, ids in chunks])
 
-    def write(self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1) -> list[np.ndarray]:
+    def write(
+        self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1, repeats: bool = True
+    ) -> list[np.ndarray]:
         """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
-        search = Search(len(batch), beams, self.end)
+        search = Search(len(batch), beams, self.end, repeats)
         hidden, mask = hidden.repeat_interleave(beams, 0), batch.mask.long().repeat_interleave(beams, 0)
         last, past = torch.tensor(self.begin).expand(len(hidden), -1), None
         for _ in range(longest):

@@ -48,8 +48,9 @@ class Task(Part):
     """What is learnt from a text: how to read the backbone out, the head, the loss, the metrics.
 
     ``metrics`` lists the results; the first is the headline that verdicts compare. ``tested``: at most so many
-    validation and test examples are answered; ``looks``: at most so many at an epoch's end, by a task whose answers
-    take more than a forward pass (its `evaluate` then leaves out the loss). None: all.
+    validation and test examples are answered; ``looks``: at most so many at an epoch's end, and as many to select
+    weights on, by a task whose answers take more than a forward pass (its `evaluate` then leaves out the loss). None:
+    all.
     """
 
     kind = "tasks"

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ctx import checkpoint
+from ctx import checkpoint, memory
+from ctx.config import key
 from ctx.errors import CtxError, StoreError
 from ctx.leases import new_holder
 from ctx.manifest import PATIENT, cores, manifest
@@ -51,6 +52,7 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
         _fail(recorder, _unexpected(run, error))
     finally:
         keeper.end()
+        memory.tidy()
 
 
 def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
@@ -81,7 +83,7 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
 
 
 def _prepare(recorder: Recorder) -> Any:
-    """Threads, manifest, and the state to go on from; a checkpoint that is gone means starting over."""
+    """Threads, manifest, and the state to go on from; one that is gone, or of another engine, means starting over."""
     for name, value in PATIENT.items():
         os.environ.setdefault(name, value)
     import torch
@@ -93,7 +95,7 @@ def _prepare(recorder: Recorder) -> Any:
         checkpoint.sweep(run.id, keep=run.checkpoint)
     if run.checkpoint is None:
         return None
-    state = checkpoint.load(run.id, run.checkpoint)
+    state = checkpoint.load(run.id, run.checkpoint) if key(run.config) == run.key else None
     if state is None:
         recorder.checkpoint = None
         if not store.restart(run):

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ctx.beam import Search
 from ctx.layers import spread
-from ctx.pointer import Pointer, Source, Widened, mixed
+from ctx.pointer import MARKS, Pointer, Source, Widened, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ctx.parts import Space
 
 START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that the vocabulary lacks
-PLACES = 2  # how many these are
 INNER, HEADS, LONGEST = 2, 64, 256  # feed-forward width over the states'; width of an attention head; positions
 MOST = 4000  # pieces of each context that it writes without copying
 SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
@@ -99,14 +98,14 @@ class Writer(nn.Module):
         width = space.width
         first = space.pools[0][0]
         end = first[first >= 0][-1]
-        self.end = PLACES + int(np.searchsorted(pieces, end))  # the place of the piece that ends a text
+        self.end = MARKS + int(np.searchsorted(pieces, end))  # the place of the piece that ends a text
         self.register_buffer("pieces", torch.from_numpy(np.concatenate([[-2, -1], pieces])), persistent=False)
-        self.words = nn.Embedding(len(pieces) + PLACES, width)
+        self.words = nn.Embedding(len(pieces) + MARKS, width)
         self._begin_from(space.backbone.vectors(pieces), width)
         self.read = nn.LayerNorm(width)
         self.layers = nn.ModuleList([Layer(width, dropout) for _ in range(layers)])
         self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(dropout)
-        self.out, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(len(pieces) + PLACES))
+        self.out, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(len(pieces) + MARKS))
         self.pointer = Pointer(width) if copies else None
         self.register_buffer("places", positions(LONGEST, width), persistent=False)
 
@@ -118,7 +117,7 @@ class Writer(nn.Module):
         with torch.no_grad():
             self.words.weight.normal_()
             if vectors is not None:
-                self.words.weight[PLACES:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
+                self.words.weight[MARKS:] = (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
 
     def parts(self) -> list[list[nn.Parameter]]:
         """What may be frozen, lowest first: the embedding (the output is tied to it), then each layer."""
@@ -148,14 +147,16 @@ class Writer(nn.Module):
             said = said | same.any(-1)
         loss = -likelihood
         if self.training:
-            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[..., PLACES:].mean(-1)
+            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[..., MARKS:].mean(-1)
         return loss.masked_fill(~(there & said), math.nan)
 
     # -- writing
 
-    def write(self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1) -> list[np.ndarray]:
+    def write(
+        self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1, repeats: bool = True
+    ) -> list[np.ndarray]:
         """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
-        search = Search(len(batch), beams, self.end, repeats=self.pointer is None)
+        search = Search(len(batch), beams, self.end, repeats)
         read, memory = self._memory(hidden, batch)
         source = None if self.pointer is None else self.pointer.source(read, batch)
         if beams > 1:

@@ -28,6 +28,7 @@ class Writing(parts.Task):
     longest: ClassVar[int] = 64
     layers: ClassVar[int] = 2  # of its decoder, where the backbone brings none
     copies: ClassVar[bool] = False
+    repeats: ClassVar[bool] = True
 
     def readout(self) -> nn.Module:
         """Every token's state: ``[B, T, W]`` as it is."""
@@ -56,8 +57,13 @@ class Writing(parts.Task):
         self, backbone: parts.Backbone, examples: Sequence[parts.Example], context: parts.Context
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Pieces of the inputs, and of the texts to be written."""
-        inputs = backbone.encode([example.input for example in examples])
+        before = "" if type(backbone).decoder is not parts.Backbone.decoder else self.asked(context)
+        inputs = backbone.encode([before + example.input for example in examples])
         return inputs, backbone.target_ids([example.output for example in examples], self.longest)
+
+    def asked(self, context: parts.Context) -> str:
+        """What is put before every input, to say what is asked for; a decoder of the backbone's own was taught else."""
+        return ""
 
     def classes(self, labels: Sequence[str]) -> int:
         """None: a text is no class."""
@@ -73,7 +79,7 @@ class Writing(parts.Task):
         """The texts ``[B]`` that it writes."""
         import numpy as np
 
-        pieces = head.write(hidden, batch, self.longest, beams)  # type: ignore[operator]
+        pieces = head.write(hidden, batch, self.longest, beams, self.repeats)  # type: ignore[operator]
         return np.asarray(backbone.decode(pieces), dtype=str)
 
     def references(self, examples: Sequence[parts.Example], targets: np.ndarray) -> np.ndarray:

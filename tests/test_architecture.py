@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
-    "ground": "errors home filelock plan knobs metrics i18n kept migrations.versions",
+    "ground": "errors memory home filelock plan knobs metrics i18n kept migrations.versions",
     "parts": "parts context task objectives pieces",
     "what parts use": (
         "layers archives index assets e5file encoder folders hub spans sample_files tagged rouge beam pointer writer "

@@ -102,3 +102,11 @@ def test_nothing_is_kept_where_gc_does_not_look() -> None:
     with pytest.raises(AssertionError, match="elsewhere"):
         kept.keep_document("elsewhere", "x", {})
     assert {cards.FOLDER, pairs.FOLDER, pairs.DISTANCES, embeddings.FOLDER} <= set(kept.FOLDERS)
+
+
+def test_another_version_of_a_backbone_reads_its_own_token_ids(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part("contexts", CONTEXTS[0]), "slow", True)
+    prepared(CONTEXTS[0])
+    monkeypatch.setattr(part("backbones", "tiny"), "version", 7)
+    prepared(CONTEXTS[0])
+    assert len(list(home.glob("tokens/*"))) == 2

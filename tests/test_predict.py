@@ -71,3 +71,10 @@ def test_a_run_that_cannot_judge_says_why(store: Store) -> None:
     (checkpoint.folder(run.id) / f"{checkpoint.FINAL}{checkpoint.SUFFIX}").unlink()
     with pytest.raises(Unavailable, match="--again"):
         of_run(run, "Fine.")
+
+
+def test_a_run_of_an_earlier_engine_is_not_read_by_this_one(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(store)
+    monkeypatch.setattr("ctx.config.ENGINE_VERSION", 10_000)
+    with pytest.raises(Unavailable, match="earlier version"):
+        of_run(run, "Fine.")

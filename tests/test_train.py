@@ -12,6 +12,7 @@ from torch import nn
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
 from ctx.errors import BadInput
+from ctx.model import _again
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.setup import Setup
@@ -161,6 +162,53 @@ def test_the_weights_kept_are_those_with_the_lowest_selection_loss() -> None:
     kept = event.final["kept_step"]
     assert kept == event.step or losses[kept] == min(losses.values())
     assert len(rows) == 40
+
+
+def test_texts_are_kept_by_what_they_score_though_the_loss_rises(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = RunConfig(
+        target=ContextChoice(id="summarisation/sample-notices-en", size=120),
+        backbone=Choice(name="tiny"),
+        schedule=Choice(name="target-only"),
+        optim=Optim(epochs=3, min_updates=2, batch=8),
+    )
+    trainer = Trainer(Setup(canonical(config)), Memo())
+    scores, asked = iter([0.1, 0.3, 0.2]), []
+    task, select = trainer.setup.task, trainer.setup.rows["target"].select
+    known = {str(text) for text in trainer.setup.rows["target"].encoded.references[select]}
+    evaluate = task.evaluate
+
+    def scored(answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
+        if not {str(text) for text in references} <= known:
+            return evaluate(answers, references)
+        asked.append(len(references))
+        return {"rougeL": next(scores)}
+
+    monkeypatch.setattr(task, "evaluate", scored)
+    events = list(trainer.run(None))
+    updates = trainer.setup.phases[0].updates
+    assert asked == [len(select)] * 3
+    assert [event.step for event in events if "kept" in event.values] == [updates, 2 * updates]
+    assert events[-1].final["kept_step"] == 2 * updates
+
+
+def test_layers_that_compute_their_inner_states_again_learn_the_same_to_the_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = list(train(tiny(), features=Memo()))[-1].snapshot()
+    monkeypatch.setattr("ctx.model.LARGE", 1)
+    used = []
+    monkeypatch.setattr("ctx.model._again", lambda *given: used.append(1) or _again(*given))
+    assert same_weights(list(train(tiny(), features=Memo()))[-1].snapshot(), plain)
+    assert used
+
+
+def test_answers_come_in_the_order_of_their_rows_however_few_fit_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(Setup(canonical(tiny())), Memo())
+    trainer.begin()
+    rows = trainer.setup.rows["target"].test
+    together = trainer.evaluator.answers("target", rows)
+    monkeypatch.setattr("ctx.evaluation.TOKENS", 1)
+    np.testing.assert_allclose(trainer.evaluator.answers("target", rows), together, rtol=1e-4, atol=1e-5)
 
 
 def test_a_loss_that_is_no_number_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:

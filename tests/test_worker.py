@@ -18,7 +18,7 @@ from ctx.gc import collect
 from ctx.recorder import Recorder
 from ctx.records import Run
 from ctx.store import Store, open_store
-from ctx.train import Event
+from ctx.train import Event, train
 from ctx.worker import run_here, train_run
 
 
@@ -74,7 +74,10 @@ def test_a_run_stopped_and_resumed_ends_as_if_never_stopped(store: Store) -> Non
     assert all(torch.equal(kept.tensors[name], weights[name]) for name in weights)
 
 
-def test_a_damaged_checkpoint_means_starting_over(store: Store) -> None:
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_checkpoint_that_is_damaged_or_of_an_earlier_engine_means_starting_over(
+    store: Store, damaged: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     points, _, _ = truth(lesson())
     store.add_run(lesson())
     claimed = store.claim("me", threads=1)
@@ -84,10 +87,16 @@ def test_a_damaged_checkpoint_means_starting_over(store: Store) -> None:
     train_run(store, claimed, None, asked)
     name = store.run(claimed.id).checkpoint
     assert name is not None
-    (checkpoint.folder(claimed.id) / f"{name}.safetensors").write_bytes(b"half-writ")
+    if damaged:
+        (checkpoint.folder(claimed.id) / f"{name}.safetensors").write_bytes(b"half-writ")
+    else:
+        monkeypatch.setattr("ctx.config.ENGINE_VERSION", 10_000)
+    begun: list[object] = []
+    monkeypatch.setattr("ctx.train.train", lambda config, resume=None: (begun.append(resume), train(config, resume))[1])
     store.resume(claimed.id)
     done = run_here(store, store.run(claimed.id))
     assert done.state == "done"
+    assert begun == [None]
     assert stored(store, done.id) == points
 
 

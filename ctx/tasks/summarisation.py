@@ -26,6 +26,7 @@ class Summarisation(writing.Writing):
     floor_name = "its first sentence"
     longest = 48
     copies = True
+    repeats = False
 
     def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """ROUGE-1, -2 and -L F1 of texts ``[N]``, 0 to 1, the mean over texts."""

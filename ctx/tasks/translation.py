@@ -23,6 +23,12 @@ class Translation(writing.Writing):
         parts.Metric("loss", False, "cross-entropy"),
     )
     floor_name = "left in English"
+    version = 2
+
+    def asked(self, context: parts.Context) -> str:
+        """The language to write (Johnson et al. 2017): without it nobody knows which, where contexts differ in it."""
+        language = context.language.rpartition("-")[2]
+        return f"{language}: " if language else ""
 
     def evaluate(self, answers: np.ndarray, references: np.ndarray) -> dict[str, float]:
         """BLEU and chrF of texts ``[N]``, 0 to 100 (Papineni et al. 2002, Popović 2015)."""
