@@ -14,8 +14,8 @@ class Position:
     """Where a run stands, as plain numbers: ``update`` of ``epoch`` of ``phase``, after ``step`` updates in all.
 
     ``best`` and ``kept_step``: the least that weights of this phase lacked (`ctx.evaluation.Evaluator.lack`) and where;
-    ``touched``: the parameters that have ever learned; ``batches`` and ``seen``: batches and examples taken of each context; ``changed``: those of
-    them that an augmentation changed, empty without one.
+    ``touched``: the parameters that have ever learned; ``batches`` and ``seen``: batches and examples taken of each
+    context; ``changed``: those of them that an augmentation changed, empty without one.
     """
 
     step: int = 0
