@@ -14,9 +14,13 @@ from ctx.verdict import difference, interval
 
 @dataclass
 class Arm:
-    """One row of a table: its test and validation headline by draw, the source's, and the target updates it had."""
+    """One row of a table: its test and validation headline by draw, the source's, and the target updates it had.
+
+    ``floor``: what needs no learning gets on the test split, by draw.
+    """
 
     test: dict[int, float] = field(default_factory=dict)
+    floor: dict[int, float] = field(default_factory=dict)
     validation: dict[int, float] = field(default_factory=dict)
     source: dict[int, float] = field(default_factory=dict)
     updates: int = 0
@@ -31,6 +35,7 @@ def run(config: RunConfig, metric: str, draws: int) -> Arm:
                 arm.validation[seed] = event.values[f"validation/target/{metric}"]
         final = event.final or {}
         arm.test[seed] = final["metrics"]["target"][metric]
+        arm.floor[seed] = final["floor"]["target"][metric]
         if final["metrics"]["source"]:
             arm.source[seed] = final["metrics"]["source"][metric]
         arm.updates = final["updates"]["target"]

@@ -14,9 +14,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.parts import Choice
-from ctx.setup import Setup
 from ctx.study import target_updates
 from ctx.verdict import difference
 from tests.benchmarks.draws import HEADER, Arm, line, mean, run
@@ -73,26 +72,23 @@ def arms(pair: Pair) -> dict[str, RunConfig]:
 def table(name: str, pair: Pair, draws: int) -> None:
     """Train every arm and print the pair's table."""
     began = time.perf_counter()
-    planned = arms(pair)
-    setup = Setup(canonical(next(iter(planned.values()))))
-    rows = setup.rows["target"]
-    floor = setup.task.floor(rows.examples(rows.learn), rows.examples(rows.test), rows.context.labels)[pair.metric]
     print(f"\n{name}: {pair.source} → {pair.target}, {pair.size} labels, {pair.metric}, {draws} draws\n\n{HEADER}")
-    print(f"| {setup.task.floor_name} | {floor:.3f} | | | | 0 | |", flush=True)
     found: dict[str, Arm] = {}
-    for arm, config in planned.items():
+    for arm, config in arms(pair).items():
         found[arm] = run(config, pair.metric, draws)
         alone = [one for one in found if one.startswith("target only")]
         fairest = max(alone, key=lambda one: mean(found[one].test))
         print(line(arm, found[arm], None if arm in alone else found[fairest]), flush=True)
-    print(f"\n{against_floor(floor, found)}\n\n{time.perf_counter() - began:.0f} s")
+    floor = next(iter(found.values())).floor
+    print(f"| {pair.config().task().floor_name} | {mean(floor):.3f} | | | | 0 | |")
+    print(f"\n{against_floor(found)}\n\n{time.perf_counter() - began:.0f} s")
 
 
-def against_floor(floor: float, found: Mapping[str, Arm]) -> str:
-    """How far each arm is from what needs no learning."""
+def against_floor(found: Mapping[str, Arm]) -> str:
+    """How far each arm is from what needs no learning, paired by draw."""
     words = []
     for arm, results in found.items():
-        far = difference(results.test, dict.fromkeys(results.test, floor))
+        far = difference(results.test, results.floor)
         if far is not None and far.low is not None and far.high is not None:
             words.append(f"{arm} {far.mean:+.3f} ({far.low:+.3f} to {far.high:+.3f})")
     return "Against what needs no learning: " + "; ".join(words) + "."
