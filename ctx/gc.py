@@ -51,7 +51,7 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
     """Purge deleted runs and drop the oldest ended runs' weights beyond ``keep_gb``. Raises StoreError, BadInput.
 
     ``deleted_before`` (epoch seconds) spares what was deleted later and may still be brought back. Uploads that nobody
-    took in for a day go too, and what was computed beyond its bounds.
+    took in for hours go too, and what was computed beyond its bounds.
     """
     uploads.sweep()
     limit = (keep_gigabytes() if keep_gb is None else keep_gb) * 1e9

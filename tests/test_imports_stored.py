@@ -261,3 +261,22 @@ def test_each_application_gives_the_examples_that_its_task_reads(tmp_path: Path)
     assert (example.input, example.output, example.stratum) == ("The cat 0", "O gato 0", "")
     for name in (one.id, two.id):
         assert sum(data.sizes(ContextChoice(id=name)).values()) == 12
+
+
+def test_runs_use_so_many_characters_at_most_and_the_report_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(f"{n:03} " + "long " * 20, "good" if n % 2 else "bad") for n in range(400)]
+    path = written(tmp_path, "r.csv", csv_text(rows))
+    whole = taken(path)
+    monkeypatch.setattr(limits, "MOST_USED", 10_900)
+    found, dry = taken(path), taken(path, dry=True)
+    for one in (found, dry):
+        assert one.report.notes[-1] == "Runs use 101 of the examples, chosen by a hash of their ids."
+    assert whole.meta is not None
+    assert found.meta is not None
+    assert (whole.meta.used, found.meta.used, found.meta.examples) == (8000, 101, 400)
+    assert whole.meta.content == found.meta.content
+    kept = registry.part("contexts", found.meta.id)().examples()
+    assert sum(len(one.input) + len(one.output) for one in kept) <= 10_900
+    assert {one.input for one in kept} < {one.input for one in registry.part("contexts", whole.meta.id)().examples()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections import Counter
 
 from ctx.errors import BadInput
@@ -23,6 +25,7 @@ class Counting:
         self._torn: set[int] = set()
         self._ids: set[int] = set()
         self._groups: set[int] = set()
+        self._ranks, self._sizes = array("Q"), array("Q")
 
     @property
     def texts(self) -> int:
@@ -58,9 +61,27 @@ class Counting:
                 "choose another column, or group them first."
             )
 
-    def is_rare(self, made: Made) -> bool:
-        """Whether it is among the first examples of its label (counted already)."""
-        return self.mapping.application == "sentiment" and self.labels[str(made.output)] <= limits.SURE
+    def rank(self, made: Made) -> int:
+        """Where it stands in the order in which runs use examples (it is counted already).
+
+        The first of its label stand first, all others where a hash of their ids puts them.
+        """
+        first = self.mapping.application == "sentiment" and self.labels[str(made.output)] <= limits.SURE
+        rank = 0 if first else int.from_bytes(hashlib.blake2b(made.id.encode(), digest_size=8).digest(), "big")
+        self._ranks.append(rank)
+        self._sizes.append(
+            sum(len(one) if isinstance(one, str) else sum(map(len, one)) for one in (made.input, made.output))
+        )
+        return rank
+
+    def used(self, wanted: int) -> int:
+        """How many of the examples runs use: as many as are wanted, or as fit into `limits.MOST_USED` characters."""
+        import numpy as np
+
+        order = np.argsort(np.frombuffer(self._ranks, np.uint64), kind="stable")[:wanted]
+        sizes = np.frombuffer(self._sizes, np.uint64)[order]
+        fit = int(np.searchsorted(sizes.cumsum(), limits.MOST_USED, side="right"))
+        return fit if fit < len(order) else wanted
 
     def label_space(self) -> list[str]:
         """The labels or types of entities, sorted; none where texts are the answer."""

@@ -17,5 +17,6 @@ LEAST_TEXTS = 10  # different ones: fewer can't be split
 LEAST_GROUPS = 10
 SAMPLE = 1_000  # rows that are looked at to guess what they are
 KEPT = 50  # refusals and repairs that a report names; all are counted
+MOST_USED = 50_000_000  # characters of the examples that runs use: whole processes hold them
 USED = 8_000  # examples that runs use unless asked otherwise
 SURE = 20  # examples of every label that are always among those

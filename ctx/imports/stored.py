@@ -110,9 +110,8 @@ class Writer:
         self._rows: list[tuple[Any, ...]] = []
         self._content = hashlib.sha256()
 
-    def add(self, made: Made, first: bool) -> None:
-        """One example; the ``first`` of a label are used whatever the number that runs use."""
-        rank = 0 if first else int.from_bytes(hashlib.blake2b(made.id.encode(), digest_size=8).digest(), "big")
+    def add(self, made: Made, rank: int) -> None:
+        """One example; runs use those of lowest rank."""
         self._rows.append((made.id, made.input, made.output, made.group, rank))
         if len(self._rows) == BATCH:
             self._flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -97,14 +97,17 @@ def take(
         make = maker(mapping, seen.table.columns)
         for number, row in enumerate(seen.table.rows(), 1):
             made = _one(row, make, counting, report, refused)
-            if made and writer:
-                writer.add(made, counting.is_rare(made))
-            if made and len(preview) < PREVIEW:
-                preview.append(made)
+            if made:
+                rank = counting.rank(made)
+                if writer:
+                    writer.add(made, rank)
+                if len(preview) < PREVIEW:
+                    preview.append(made)
             if progress and time.monotonic() - said > EVERY:
                 said = time.monotonic()
                 progress(number)
         report.notes += [*seen.table.notes, *counting.checked(report)]
+        about = replace(about, used=counting.used(about.used))
         if counting.texts > about.used:
             report.notes.append(f"Runs use {about.used:,} of the examples, chosen by a hash of their ids.")
         meta, before = _kept(writer, seen, mapping, about, report, counting) if writer else (None, False)

@@ -53,7 +53,7 @@ def of_job(told: Mapping[str, Any], progress: Callable[[int, int], None]) -> dic
         return {}
 
     def going(rows: int) -> None:
-        uploads.place(token)
+        uploads.touch(token)
         progress(rows, 0)
 
     if about and meaning:

@@ -1,4 +1,5 @@
-"""Uploaded files until they are taken in: each upload in a private folder under CTX_HOME, gone after a day at most.
+"""Uploaded files until they are taken in: each upload in a private folder under CTX_HOME, gone when nobody
+looked at them for two hours.
 
 What people called their files is kept as a text beside them, never used as a path. What was found out about an upload
 (`ctx.imports.findings`) lies in the same folder and goes with it.
@@ -7,6 +8,7 @@ What people called their files is kept as a text beside them, never used as a pa
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shutil
@@ -24,7 +26,8 @@ from ctx.imports.stored import unwritten
 
 LIMIT = 100  # megabytes of a file; what .streamlit/config.toml says too
 MOST_BYTES = 1 << 32  # of all uploads together
-KEPT_SECONDS = 86_400
+MOST_FILES = 2
+KEPT_SECONDS = 7_200
 TOKEN = re.compile(r"[0-9a-f]{32}")
 NAMES = "names.json"
 
@@ -37,15 +40,20 @@ def root() -> Path:
 def place(token: str) -> Path:
     """The folder of one upload; raises BadInput for what is no token or no longer there."""
     if not TOKEN.fullmatch(token) or not (root() / token / NAMES).is_file():
-        raise BadInput("The uploaded file is no longer here: files are kept for a day, then choose it again.")
+        raise BadInput("The uploaded file is no longer here: files are kept for two hours, then choose it again.")
     return root() / token
 
 
 def add(files: Sequence[tuple[str, IO[bytes]]]) -> str:
     """Copy files to a folder of their own, and give the token that names it. Raises Unavailable, BadInput."""
+    if len(files) > MOST_FILES:
+        raise BadInput(f"{len(files)} files were given: choose one file, or two parallel text files.")
     sweep()
-    if sum(_size(folder) for folder in root().glob("*")) > MOST_BYTES:
-        raise BadInput(f"Uploads take more than {MOST_BYTES / 1e9:.0f} GB on this server: try again tomorrow.")
+    coming = sum(content.seek(0, os.SEEK_END) for _, content in files)
+    for _, content in files:
+        content.seek(0)
+    if coming + sum(_size(folder) for folder in root().glob("*")) > MOST_BYTES:
+        raise BadInput(f"Uploads take more than {MOST_BYTES / 1e9:.0f} GB on this server: try again in a few hours.")
     return _made([name for name, _ in files], [content for _, content in files])
 
 
@@ -82,6 +90,12 @@ def files(token: str) -> tuple[list[str | Path], list[str]]:
     return [folder / f"file{number}" for number in range(len(names))], names
 
 
+def touch(token: str) -> None:
+    """Keep an upload, since somebody looks at it. Raises BadInput where it is gone."""
+    with suppress(OSError):
+        os.utime(place(token))
+
+
 def drop(token: str) -> None:
     """Remove an upload, if it is there."""
     with suppress(BadInput):
@@ -89,7 +103,7 @@ def drop(token: str) -> None:
 
 
 def sweep(seconds: float = KEPT_SECONDS) -> None:
-    """Remove uploads that were left for so long."""
+    """Remove uploads that nobody looked at for so long."""
     for folder in root().glob("*"):
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > seconds:

@@ -80,7 +80,8 @@ def _choose() -> None:
         t(
             "An example a row: a text, and its label, its translation or its summary; for names in texts, words with a "
             "tag each. Or two text files, line by line, chosen together. You see what was understood before anything "
-            "is added. It stays on this server, and there is no login: whoever opens these pages can use it."
+            "is added; a page that is loaded again begins anew. What is added stays on this server, and there is no "
+            "login: whoever opens these pages can use it, and delete it."
         )
     )
     why = _no_hub()

@@ -23,7 +23,7 @@ def show(token: str) -> None:
         if work.adding() is not None:
             controls.leave(token, t("Stop"))
             return
-    uploads.place(token)
+    uploads.touch(token)
     reading = controls.reading(token)
     seen = findings.seen(token, reading)
     if seen is None:
