@@ -8,6 +8,7 @@ import time
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -63,7 +64,7 @@ def uploaded(*files: tuple[str, bytes | str], app: AppTest | None = None) -> App
     return worked(app)
 
 
-def box(app: AppTest, label: str) -> object:
+def box(app: AppTest, label: str) -> Any:
     return next(one for one in app.selectbox if one.label == label)
 
 
@@ -97,7 +98,7 @@ def test_a_file_is_understood_reported_and_added(home: Path) -> None:
 def test_what_was_misunderstood_is_corrected() -> None:
     rows = [(text, "3", label) for text, label in MANY]
     app = uploaded(("r.csv", csv_text(rows, "text,stars,mood")))
-    box(app, "Label").set_value(2).run()  # type: ignore[attr-defined]
+    box(app, "Label").set_value(2).run()
     worked(app)
     assert "good (30)" in said(app)
     app.button(key="own add").click().run()
@@ -108,11 +109,11 @@ def test_what_was_misunderstood_is_corrected() -> None:
 def test_another_application_asks_for_its_column_and_takes_it() -> None:
     rows = [(f"a long text about number {n}", f"number {n}") for n in range(20)]
     app = uploaded(("r.csv", csv_text(rows, "a,b")))
-    box(app, "Application").set_value("translation").run()  # type: ignore[attr-defined]
-    if box(app, "Translation").value is None:  # type: ignore[attr-defined]
+    box(app, "Application").set_value("translation").run()
+    if box(app, "Translation").value is None:
         assert "Choose the column above" in texts(app)
-        box(app, "Text").set_value(0).run()  # type: ignore[attr-defined]
-        box(app, "Translation").set_value(1).run()  # type: ignore[attr-defined]
+        box(app, "Text").set_value(0).run()
+        box(app, "Translation").set_value(1).run()
     worked(app)
     app.button(key="own add").click().run()
     worked(app)
@@ -121,11 +122,11 @@ def test_another_application_asks_for_its_column_and_takes_it() -> None:
 
 def test_the_file_is_read_again_as_one_says() -> None:
     app = uploaded(("r.csv", csv_text(MANY, sign=";").replace("Visit", "Visit,")))
-    box(app, "Columns are parted by").set_value("comma").run()  # type: ignore[attr-defined]
+    box(app, "Columns are parted by").set_value("comma").run()
     worked(app)
     assert "parted by semicolon" not in said(app)
-    box(app, "Columns are parted by").set_value("semicolon").run()  # type: ignore[attr-defined]
-    box(app, "Header").set_value("none").run()  # type: ignore[attr-defined]
+    box(app, "Columns are parted by").set_value("semicolon").run()
+    box(app, "Header").set_value("none").run()
     worked(app)
     assert "with 2 columns: “column 1”, “column 2”" in said(app)
 
@@ -182,9 +183,9 @@ def test_a_file_that_cannot_be_used_is_one_sentence_and_another_can_be_chosen() 
 def test_too_many_labels_are_one_sentence() -> None:
     rows = [(f"text number {n}", f"label {n % 600}") for n in range(1200)]
     app = uploaded(("r.csv", csv_text(rows)))
-    box(app, "Application").set_value("sentiment").run()  # type: ignore[attr-defined]
+    box(app, "Application").set_value("sentiment").run()
     for label, column in (("Text", 0), ("Label", 1)):
-        box(app, label).set_value(column).run()  # type: ignore[attr-defined]
+        box(app, label).set_value(column).run()
     worked(app)
     assert "has more than 500 different labels" in said(app)
 
@@ -211,7 +212,7 @@ def test_files_that_do_not_belong_together_are_one_sentence() -> None:
     app = uploaded(("a.en", lines), ("a.fr", lines + "three\n"))
     assert "a.en has 2 lines and a.fr 3" in said(app)
     app.button(key="own leave").click().run()
-    uploaded(*((f"{n}.txt", lines) for n in range(3)), app=app)
+    app.file_uploader[0].set_value([(f"{n}.txt", lines.encode(), "") for n in range(3)]).run()
     assert "3 files were given" in said(app)
 
 
@@ -269,7 +270,7 @@ def test_a_worker_that_fails_is_said_and_can_be_tried_again(monkeypatch: pytest.
     assert "60 accepted" in said(app)
 
 
-def test_what_is_left_for_a_day_goes_and_the_page_says_so() -> None:
+def test_what_is_left_for_hours_goes_and_the_page_says_so() -> None:
     app = uploaded(("r.csv", csv_text(MANY)))
     folder = uploads.place(app.session_state["own upload"])
     old = time.time() - uploads.KEPT_SECONDS - 60

@@ -18,7 +18,7 @@ from ctx.store import open_store
 from ctx.ui import own_work
 from tests.imported import REVIEWS, csv_text, json_lines
 from tests.pages import opened, texts
-from tests.test_contexts_own import MANY, reviews, said, store, uploaded, worked
+from tests.test_contexts_own import MANY, box, reviews, said, store, uploaded, worked
 
 __all__ = ["store"]  # the fixture that every test here uses
 
@@ -161,3 +161,35 @@ def test_a_data_set_of_the_hub_is_tried_in_part_and_without_a_login(monkeypatch:
     tried = findings.tried(token, Reading(), seen.guess)
     assert tried is not None
     assert "Only the first 0 rows were tried." in tried.error
+
+
+def test_what_would_fill_the_disk_is_refused_before_it_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = csv_text(MANY).encode()
+    with pytest.raises(BadInput, match="3 files were given: choose one file, or two"):
+        uploads.add([(f"{n}.csv", io.BytesIO(content)) for n in range(3)])
+    assert not uploads.root().exists()
+    monkeypatch.setattr(uploads, "MOST_BYTES", 2 * len(content) + 500)
+    uploads.add([("a.en", io.BytesIO(content)), ("a.fr", io.BytesIO(content))])
+    with pytest.raises(BadInput, match="Uploads take more than"):
+        uploads.add([("r.csv", io.BytesIO(content))])
+    assert len([*uploads.root().iterdir()]) == 1
+
+
+def test_what_was_corrected_stays_while_the_file_is_read_otherwise_or_the_page_is_left() -> None:
+    rows = [(text, "3", label) for text, label in MANY]
+    app = uploaded(("r.csv", csv_text(rows, "text,stars,mood")))
+    box(app, "Label").set_value(2).run()
+    box(app, "Group").set_value(1).run()
+    worked(app)
+    box(app, "Encoding").set_value("cp1252").run()
+    worked(app)
+    assert (box(app, "Label").value, box(app, "Group").value) == (1, -1), "a guess of its own for another reading"
+    box(app, "Encoding").set_value("").run()
+    assert (box(app, "Label").value, box(app, "Group").value) == (2, 1)
+    box(app, "Application").set_value("summarisation").run()
+    box(app, "Application").set_value("sentiment").run()
+    assert box(app, "Label").value == 2
+    app.switch_page("pages/lab.py").run()
+    app.switch_page("pages/contexts.py").run()
+    assert not app.exception
+    assert (box(app, "Application").value, box(app, "Label").value) == ("sentiment", 2)

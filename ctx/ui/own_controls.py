@@ -34,15 +34,15 @@ def reading(token: str) -> Reading:
     return Reading(format, encoding, delimiter, HEADERS.get(said.get("header", "")), sheet)
 
 
-def _choices(token: str) -> dict[str, str]:
+def _choices(token: str) -> dict[str, Any]:
     """What was chosen for an upload: kept while the controls aren't drawn."""
     held = st.session_state.get(CHOICES)
     if held is None or held["token"] != token:
         held = st.session_state[CHOICES] = {"token": token}
-    return cast(dict[str, str], held)
+    return cast(dict[str, Any], held)
 
 
-def _key(token: str, name: str, start: str = "") -> dict[str, Any]:
+def _key(token: str, name: str, start: Any = "") -> dict[str, Any]:
     """Arguments that make a control show what was chosen, and keep what is."""
     key = f"own {token} {name}"
     st.session_state[key] = _choices(token).get(name, start)
@@ -92,16 +92,16 @@ def leave(token: str, label: str) -> None:
 def meaning(token: str, how: Reading, seen: Seen) -> Meaning:
     """Controls for the application and its columns, and what they say."""
     titles = {name: one.title for name, one in applications().items() if name in ANSWERS}
-    prefix = f"own {token} {address.digest(how)}"
+    prefix = address.digest(how)
     places = st.columns(5)
     start = seen.guess.application
     application = places[0].selectbox(
         t("Application"),
         list(titles),
-        index=list(titles).index(start) if start in titles else None,
-        key=f"{prefix} application",
+        index=0 if start in titles else None,
         format_func=lambda name: titles[name],
         placeholder=t("Choose one"),
+        **_key(token, f"{prefix} application", start if start in titles else None),
     )
     if application is None:
         return Meaning()
@@ -112,16 +112,16 @@ def meaning(token: str, how: Reading, seen: Seen) -> Meaning:
     for place, name in zip(places[1:], ("text", role, "group", "id"), strict=True):
         guessed = getattr(seen.guess, name)
         options = [-1, *range(len(seen.columns))] if name in optional else list(range(len(seen.columns)))
-        first = 0 if name in optional and guessed is None else options.index(guessed) if guessed is not None else None
+        first = -1 if name in optional and guessed is None else guessed
         title, help = words[name]
         column = place.selectbox(
             title,
             options,
-            index=first,
-            key=f"{prefix} {application} {name}",
+            index=None if first is None else 0,
             format_func=lambda n: t("none") if n < 0 else seen.columns[n],
             placeholder=t("Choose a column"),
             help=help,
+            **_key(token, f"{prefix} {application} {name}", first),
         )
         found[name] = None if column is None or column < 0 else column
     if application == start and seen.reasons:
