@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from ctx.beam import Search
 from ctx.errors import BadInput
@@ -209,19 +210,27 @@ class Decoder(nn.Module):
         return losses.masked_scatter(there, self._losses(states[there], targets[there]))
 
     def _losses(self, states: Tensor, wanted: Tensor) -> Tensor:
-        """Of states ``[N, W]``, some at a time: all scores at once would take gigabytes of a large vocabulary."""
+        """Of states ``[N, W]``, some at a time: all scores at once would take gigabytes of a large vocabulary.
+
+        While it learns they are dropped and computed again for the gradient.
+        """
         size = max(ROOM // self.output.weight.shape[0], 1)
         chunks = zip(torch.split(states, size), torch.split(wanted, size), strict=True)
-        return torch.cat([F.cross_entropy(self._scores(some), ids, reduction="none") for some, ids in chunks])
+        if torch.is_grad_enabled() and len(states) > size:
+            return torch.cat([checkpoint(self._loss, some, ids, use_reentrant=False) for some, ids in chunks])
+        return torch.cat([self._loss(some, ids) for some, ids in chunks])
+
+    def _loss(self, states: Tensor, wanted: Tensor) -> Tensor:
+        return F.cross_entropy(self._scores(states), wanted, reduction="none")
 
     def write(
         self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1, repeats: bool = True
     ) -> list[np.ndarray]:
         """The ids of a text an example, the end left out: the best of ``beams`` by mean log-probability; 1: greedy."""
         search = Search(len(batch), beams, self.end, repeats)
-        hidden, mask = hidden.repeat_interleave(beams, 0), batch.mask.long().repeat_interleave(beams, 0)
+        mask = batch.mask.long()
         last, past = torch.tensor(self.begin).expand(len(hidden), -1), None
-        for _ in range(longest):
+        for step in range(longest):
             out = self.decoder(
                 input_ids=last,
                 encoder_hidden_states=hidden,
@@ -229,12 +238,16 @@ class Decoder(nn.Module):
                 past_key_values=past,
                 use_cache=True,
             )
-            kept = search.take(torch.log_softmax(self._allowed(self._scores(out.last_hidden_state[:, -1])), dim=-1))
+            scores = torch.log_softmax(self._allowed(self._scores(out.last_hidden_state[:, -1])), dim=-1)
+            kept = search.take(scores if step else scores.repeat_interleave(beams, 0))
             if search.over():
                 break
             past, last = out.past_key_values, search.last.reshape(-1, 1)
-            if beams > 1:
-                past.reorder_cache(kept)
+            if beams > 1 and step == 0:  # till here an example's beams are one
+                past.batch_repeat_interleave(beams)
+                hidden, mask = hidden.repeat_interleave(beams, 0), mask.repeat_interleave(beams, 0)
+            elif beams > 1:  # what is read of the input is the same in all beams of an example
+                past.self_attention_cache.reorder_cache(kept)
         return [row.numpy() for row in search.best()]
 
     def _scores(self, states: Tensor) -> Tensor:
