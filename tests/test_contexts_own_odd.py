@@ -193,3 +193,20 @@ def test_what_was_corrected_stays_while_the_file_is_read_otherwise_or_the_page_i
     app.switch_page("pages/contexts.py").run()
     assert not app.exception
     assert (box(app, "Application").value, box(app, "Label").value) == ("sentiment", 2)
+
+
+def test_signs_that_turn_directions_turn_nothing_around_a_label() -> None:
+    rows = [(text, f"\u202e\u2067{label}") for text, label in MANY]
+    app = uploaded(("r.csv", csv_text(rows)))
+    assert "good (30)" in said(app)
+    assert not {"\u202e", "\u2067"} & {*said(app)}
+    app.button(key="own add").click().run()
+    worked(app)
+    assert not {"\u202e", "\u2067"} & {*said(app)}
+    assert registry.part("contexts", "sentiment/my-r").labels == ("\u202e\u2067bad", "\u202e\u2067good")
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r"])
+def test_nothing_in_the_file_of_refusals_is_a_formula(sign: str) -> None:
+    assert trial._harmless(f"{sign}cmd()") == f"'{sign}cmd()"
+    assert trial._harmless("row 3") == "row 3"

@@ -246,3 +246,17 @@ def test_double_and_empty_column_names_are_told_apart_and_said(tmp_path: Path) -
 
 def test_what_is_stored_never_goes_beyond_the_caps() -> None:
     assert csv.field_size_limit() > limits.MOST_TEXT, "a text that is short enough must fit the reader's cells"
+
+
+def test_names_that_are_empty_or_spaces_get_one_in_every_format(tmp_path: Path) -> None:
+    records = [{"": text, "  ": label} for text, label in REVIEWS]
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "r.parquet")
+    given = (
+        written(tmp_path, "r.jsonl", json_lines(records)),
+        written(tmp_path, "r.json", json.dumps(records)),
+        tmp_path / "r.parquet",
+    )
+    for path in given:
+        found = taken(path, mapping=Mapping("sentiment", "column 1", "column 2"))
+        assert found.labels == {"good": 6, "bad": 6}
+        assert "Column 2 has no name: it is called “column 2”." in found.report.notes

@@ -14,7 +14,7 @@ from typing import Any
 
 from ctx.errors import BadInput, Unavailable
 from ctx.imports.names import brief, quoted
-from ctx.imports.tables import Row, Table, cell, flat
+from ctx.imports.tables import Row, Table, cell, flat, header
 
 FORMAT = "Hugging Face data set"
 PREFIX = "hf:"
@@ -32,16 +32,17 @@ def table(given: str, login: bool = True) -> Table:
     if Path(name).exists():  # the package would read that folder instead
         raise BadInput(f"{quoted(name)} is a folder here as well: import it by its path, or from another folder.")
     data = _loaded(name, login)
-    columns = tuple(flat(next(iter(_records(name, data)), {})))
-    if not columns:
+    there = tuple(flat(next(iter(_records(name, data)), {})))
+    if not there:
         raise BadInput(f"The data set {name} has no rows: choose another one.")
+    columns, notes = header(there, name)
 
     def read() -> Iterator[Row]:
         for number, record in enumerate(_records(name, data), 1):
             found = flat(_named(record, data.features or {}))
-            yield Row(number, [cell(found.get(column)) for column in columns])
+            yield Row(number, [cell(found.get(column)) for column in there])
 
-    return Table(name, FORMAT, columns, read, ("Its split “train”.",))
+    return Table(name, FORMAT, columns, read, ("Its split “train”.", *notes))
 
 
 def installed() -> bool:

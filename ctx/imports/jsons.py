@@ -12,7 +12,7 @@ from ctx.imports import limits
 from ctx.imports.lines import Encoding, decoded, encoding, lines
 from ctx.imports.names import brief, quoted
 from ctx.imports.sources import Source
-from ctx.imports.tables import Reading, Row, Table, cell, flat
+from ctx.imports.tables import Reading, Row, Table, cell, flat, header
 
 SPACE = " \t\r\n"
 BY_LINE = (".jsonl", ".ndjson")
@@ -60,16 +60,16 @@ def _made(source: Source, format: str, notes: tuple[str, ...], records: Callable
     if not columns:
         number, why, _ = next(records(), (1, "there are none", ""))
         raise BadInput(f"{source.name} has no records that can be read (row {number}: {why}).")
-    names = tuple(columns)
+    names, said = header(tuple(columns), source.name)
 
     def read() -> Iterator[Row]:
         for number, record, repaired in records():
             if isinstance(record, str):
                 yield Row(number, (), record)
             else:
-                yield Row(number, [cell(record.get(name)) for name in names], "", repaired)
+                yield Row(number, [cell(record.get(name)) for name in columns], "", repaired)
 
-    return Table(source.name, format, names, read, notes)
+    return Table(source.name, format, names, read, (*notes, *said))
 
 
 def _by_line(source: Source, found: Encoding) -> Numbered:

@@ -14,7 +14,7 @@ from ctx.errors import BadInput
 from ctx.imports import limits
 from ctx.imports.names import brief, listed
 from ctx.imports.sources import Source, check_unpacked
-from ctx.imports.tables import Cell, Row, Table, cell
+from ctx.imports.tables import Cell, Row, Table, cell, header
 
 BATCH = 1_000  # rows
 MOST_VALUES = 20_000_000  # of a column of lists
@@ -30,7 +30,9 @@ def table(source: Source) -> Table:
     left_out = [field.name for field in fields if field.name not in names]
     if not names or len(set(names)) < len(names) or len(names) > limits.MOST_COLUMNS:
         raise BadInput(f"{source.name} has no columns of text and numbers, each with a name of its own.")
-    note = (f"Left out, since they hold neither text nor numbers: {listed(left_out)}.",) if left_out else ()
+    columns, notes = header(names, source.name)
+    if left_out:
+        notes.append(f"Left out, since they hold neither text nor numbers: {listed(left_out)}.")
 
     def read() -> Iterator[Row]:
         number = 0
@@ -39,7 +41,7 @@ def table(source: Source) -> Table:
                 number += 1
                 yield Row(number, cells)
 
-    return Table(source.name, "Parquet", tuple(names), read, note)
+    return Table(source.name, "Parquet", columns, read, tuple(notes))
 
 
 def _opened(path: Path, name: str, dictionaries: list[str] | None = None) -> Any:

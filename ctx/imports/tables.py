@@ -84,7 +84,7 @@ def flat(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def header(cells: Sequence[Cell], source: str) -> tuple[tuple[str, ...], list[str]]:
-    """Column names from a first row, empty and equal ones told apart, and what was done. Raises BadInput."""
+    """Column names as they were given, empty and equal ones told apart, and what was done. Raises BadInput."""
     if len(cells) > limits.MOST_COLUMNS:
         raise BadInput(
             f"{source} has {len(cells):,} columns, more than {limits.MOST_COLUMNS:,}: is the delimiter right?"
@@ -95,9 +95,9 @@ def header(cells: Sequence[Cell], source: str) -> tuple[tuple[str, ...], list[st
     notes = []
     for number, (one, name, called) in enumerate(zip(given, wanted, found, strict=True), 1):
         if not one:
-            notes.append(f"Column {number} has no name in the header: it is called “column {number}”.")
+            notes.append(f"Column {number} has no name: it is called “column {number}”.")
         if called != name:
-            notes.append(f"The header has {quoted(name)} more than once: column {number} is called {quoted(called)}.")
+            notes.append(f"{quoted(name)} is there more than once: column {number} is called {quoted(called)}.")
     return found, notes
 
 

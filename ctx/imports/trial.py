@@ -166,7 +166,7 @@ def _listing(path: Path) -> Iterator[tuple[Callable[[Remark], None], Callable[[]
 
 def _harmless(text: str) -> str:
     """No formula for a program that opens the file."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _shown(row: Row) -> list[str]:

@@ -11,6 +11,7 @@ from ctx import charts
 from ctx.i18n import t
 
 MOST_BARS = 12
+TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])  # of directions
 LINE = '<div style="display:flex;flex-wrap:wrap;gap:0 1em;padding:.15em 0;overflow-wrap:anywhere">{inside}</div>'
 TITLE = '<div style="flex:0 0 {width};opacity:.7">{text}</div>'
 VALUE = '<div style="flex:1 1 12em;min-width:0">{text}</div>'
@@ -21,9 +22,16 @@ BAR = (
 )
 
 
+def steady(text: str) -> str:
+    """Text without the signs that turn the direction of what stands around it."""
+    return text.translate(TURNS)
+
+
 def lines(rows: Iterable[tuple[str, str]]) -> None:
     """A title and a value a line; empty values are left out."""
-    found = [LINE.format(inside=_title(title) + VALUE.format(text=escape(value))) for title, value in rows if value]
+    found = [
+        LINE.format(inside=_title(title) + VALUE.format(text=escape(steady(value)))) for title, value in rows if value
+    ]
     st.html("".join(found))
 
 
@@ -51,4 +59,4 @@ def bars(shares: Mapping[str, float]) -> None:
 
 
 def _title(text: str, width: str = "7em") -> str:
-    return TITLE.format(width=width, text=escape(text))
+    return TITLE.format(width=width, text=escape(steady(text)))

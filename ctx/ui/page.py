@@ -17,6 +17,7 @@ from ctx.home import project, store_url
 from ctx.i18n import t
 from ctx.readings import Readings
 from ctx.store import Store, open_store
+from ctx.ui import facts
 
 STARTED = "started by app.py"  # in the session while app.py runs a page
 MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&@^=])")
@@ -104,12 +105,12 @@ def shared_figure(what: str, _draw: Callable[[], Figure | None]) -> Figure | Non
 
 def literal(text: str) -> str:
     """Text of data, to put into markdown: shown as it is, no markup, no HTML, no formula, no :shortcode:."""
-    return MARKS.sub(rf"\\\1{JOINER}", " ".join(text.split("\n")))
+    return MARKS.sub(rf"\\\1{JOINER}", " ".join(facts.steady(text).split("\n")))
 
 
 def quote(text: str, colour: str, note: str = "") -> None:
     """A sentence of the data, as it is, with a bar in its context's colour; ``note`` stands small beneath it."""
-    beneath = f'<div style="opacity:.7;font-size:.85em">{escape(note)}</div>' if note else ""
+    beneath = f'<div style="opacity:.7;font-size:.85em">{escape(facts.steady(note))}</div>' if note else ""
     st.html(
         f'<div style="border-left:4px solid {colour};padding:.1em .7em;overflow-wrap:anywhere">'
         f"“{escape(text)}”{beneath}</div>"
