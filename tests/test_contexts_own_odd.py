@@ -107,6 +107,7 @@ def test_an_import_whose_worker_died_is_done_once_more_and_was_there_already() -
     worked(app)
     assert not app.exception
     assert open_store().job(job.id).result == {**first, "before": True}
+    assert "These 60 examples were there already" in "".join(str(one.value) for one in app.success)
     assert not uploads.root().exists() or not [*uploads.root().iterdir()]
     assert [*registry.contexts("local")].count(str(first["id"])) == 1
     assert f"{first['id']}-2" not in registry.contexts("local")

@@ -120,10 +120,10 @@ def test_ragged_rows_are_refused_or_repaired_with_their_row(tmp_path: Path) -> N
     text = csv_text() + "only one cell\nthree,good,cells\nempty end,good,,\n"
     found = taken(written(tmp_path, "r.csv", text))
     assert [str(one) for one in found.report.refusals] == [
-        "row 14: it has 1 cells, the header has 2",
+        "row 14: it has 1 cell, the header has 2",
         "row 15: it has 3 cells, the header has 2",
     ]
-    assert [str(one) for one in found.report.repairs] == ["row 16: 2 empty cells beyond the header were left out"]
+    assert [str(one) for one in found.report.repairs] == ["row 16: left out beyond the header: 2 empty cells"]
 
 
 def test_a_wrong_delimiter_is_said_with_the_likely_one(tmp_path: Path) -> None:

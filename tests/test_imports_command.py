@@ -103,7 +103,7 @@ def test_nothing_in_a_file_steers_the_terminal(tmp_path: Path, capsys: Capture) 
 
 def test_a_hub_data_set_needs_the_package_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    assert "pip install datasets" in ctx(capsys, "import", "hf:owner/name", code=2)
+    assert "needs the package “datasets”" in ctx(capsys, "import", "hf:owner/name", code=2)
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(__version__="3.6.0"))
     assert "may run a data set's own code" in ctx(capsys, "import", "hf:owner/name", code=2)
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(__version__="4.1.0"))

@@ -124,7 +124,7 @@ def test_excel_numbers_dates_and_empty_cells_become_texts(tmp_path: Path) -> Non
 def test_without_openpyxl_a_workbook_gets_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = workbook(tmp_path / "reviews.xlsx", [["text", "label"], *map(list, REVIEWS)])
     monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
-    with pytest.raises(BadInput, match="pip install openpyxl"):
+    with pytest.raises(BadInput, match="needs the package “openpyxl”"):
         taken(path)
 
 

@@ -38,7 +38,7 @@ def test_words_and_tags_of_different_number_cost_their_row(tmp_path: Path) -> No
     ]
     found = taken(written(tmp_path, "n.jsonl", json_lines(records)))
     assert [one.reason for one in found.report.refusals] == [
-        "it has 1 words and 2 tags",
+        "it has 1 word and 2 tags",
         "its text is empty",
         "its text is empty",
     ]

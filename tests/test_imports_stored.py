@@ -167,7 +167,7 @@ def test_damaged_data_is_a_sentence_and_not_other_data(tmp_path: Path, harm: str
         path.unlink()
     else:
         path.write_bytes(raw[:-9] if harm == "cut" else raw.replace(b"soup", b"soap"))
-    with pytest.raises(Unavailable, match="is damaged: `ctx forget sentiment/my-hotels`"):
+    with pytest.raises(Unavailable, match="my-hotels is damaged: delete it, then import it again"):
         registry.part("contexts", meta.id)().examples()
 
 

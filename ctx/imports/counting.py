@@ -10,7 +10,7 @@ from ctx.errors import BadInput
 from ctx.imports import limits
 from ctx.imports.examples import Made, RefusedError
 from ctx.imports.mapping import Mapping
-from ctx.imports.names import quoted
+from ctx.imports.names import counted, quoted
 from ctx.imports.report import Report
 
 
@@ -92,9 +92,9 @@ class Counting:
         self._check(report)
         notes = []
         if self._again:
-            notes.append(f"{self._again:,} rows have a text that was there before: a text counts once.")
+            notes.append(f"{counted(self._again, 'row')} with a text that was there before: a text counts once.")
         if self._torn:
-            notes.append(f"{len(self._torn):,} texts come with different answers: runs leave them out.")
+            notes.append(f"{counted(len(self._torn), 'text')} with different answers: left out of runs.")
         lonely = [label for label, count in self.labels.items() if count == 1]
         if lonely and self.mapping.application == "sentiment":
             named = ", ".join(f"{quoted(label)}" for label in lonely[:5]) + (" …" if len(lonely) > 5 else "")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ctx.imports import limits
 from ctx.imports.conll import TAG
 from ctx.imports.mapping import ANSWERS, Mapping
-from ctx.imports.names import quoted
+from ctx.imports.names import counted, quoted
 from ctx.imports.tables import Cell, Row
 
 Answer = str | tuple[str, ...]
@@ -101,7 +101,7 @@ def _name(cell: Cell, what: str) -> str:
 def _tagged(text: Cell, given: Cell, renames: dict[str, str]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     words, tags = _words(text, "text"), _words(given, "tags")
     if len(words) != len(tags):
-        raise RefusedError(f"it has {len(words)} words and {len(tags)} tags")
+        raise RefusedError(f"it has {counted(len(words), 'word')} and {counted(len(tags), 'tag')}")
     wrong = next((tag for tag in tags if not TAG.fullmatch(tag) or len(tag) > limits.MOST_LABEL), None)
     if wrong is not None:
         raise RefusedError(f"{quoted(wrong)} is no tag such as O, B-PER, I-PER")
@@ -110,7 +110,11 @@ def _tagged(text: Cell, given: Cell, renames: dict[str, str]) -> tuple[tuple[str
     renamed = tuple(_renamed(tag, renames) for tag in mended) if renames else mended
     if not changed:
         return words, renamed, ""
-    return words, renamed, f"{len(changed)} tags changed so that entities begin with B, first {' → '.join(changed[0])}"
+    return (
+        words,
+        renamed,
+        f"{counted(len(changed), 'tag')} changed so that entities begin with B, first {' → '.join(changed[0])}",
+    )
 
 
 def _renamed(tag: str, renames: dict[str, str]) -> str:

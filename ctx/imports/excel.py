@@ -54,8 +54,8 @@ def _book(source: Source) -> Iterator[Any]:
         import openpyxl
     except ImportError:
         raise BadInput(
-            f"{source.name} is an Excel workbook, which needs one more package: `pip install openpyxl`; "
-            "or save the sheet as CSV."
+            f"{source.name} is an Excel workbook, which needs the package “openpyxl”, not installed here: "
+            "save the sheet as CSV, or install it."
         ) from None
     with source.path.open("rb") as file:
         try:

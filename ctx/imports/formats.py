@@ -53,7 +53,7 @@ def open_table(
         raise BadInput(f"There is no format “{reading.format}”. There are: {', '.join(FORMATS)}.")
     called = [*names, *[""] * (len(given) - len(names))]
     if not 1 <= len(given) <= 2:
-        raise BadInput(f"{len(given)} files were given: give one file or folder, or two parallel text files.")
+        raise BadInput(f"{len(given)} files were given: choose one, or two parallel text files.")
     if len(given) == 1 and str(given[0]).startswith(hub.PREFIX):
         return hub.table(str(given[0]), login)
     paths = [Path(one).expanduser() for one in given]

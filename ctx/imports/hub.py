@@ -60,10 +60,11 @@ def _loaded(name: str, login: bool) -> Any:
         version = datasets.__version__  # a folder of this name has none
     except (ImportError, AttributeError):
         raise BadInput(
-            f"{PREFIX}{name} needs one more package: `pip install datasets`; or download the data and import the file."
+            f"{PREFIX}{name} needs the package “datasets”, not installed here: download the data and import the file, "
+            "or install it."
         ) from None
     if int(version.split(".")[0]) < 4:
-        raise BadInput(f"datasets {version} may run a data set's own code: `pip install -U datasets`.")
+        raise BadInput(f"datasets {version} may run a data set's own code: install version 4 or later.")
     if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):
         raise Unavailable(f"CTX_OFFLINE forbids fetching {name}: unset CTX_OFFLINE, or import a file.")
     try:

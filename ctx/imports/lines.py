@@ -13,6 +13,7 @@ from typing import AnyStr, NamedTuple
 
 from ctx.errors import BadInput
 from ctx.imports import limits
+from ctx.imports.names import counted
 from ctx.imports.sources import CHUNK, Source
 
 BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
@@ -53,7 +54,7 @@ def encoding(source: Source, asked: str = "") -> Encoding:
     if head.count(0) > len(head) // 4:
         raise BadInput(
             f"{source.name} holds NUL bytes from offset {head.index(0)} on, as UTF-16 without a mark or a program "
-            "does: save it as UTF-8, or name the encoding (--encoding utf-16-le)."
+            "does: save it as UTF-8, or choose its encoding (utf-16-le)."
         )
     return _utf8(source, mark)
 
@@ -80,7 +81,7 @@ def _utf8(source: Source, mark: int) -> Encoding:
                 fits = _fits(line)
                 valid, broken = valid + fits, broken + (not fits)
         if mark or valid:
-            return Encoding("utf-8", mark, f"{said} {broken} lines hold bytes that aren't.")
+            return Encoding("utf-8", mark, f"{said} {counted(broken, 'line')} with bytes that aren't.")
         said = "Not UTF-8: read as Windows-1252 (Western European). Where letters look wrong, save it as UTF-8."
         return Encoding("cp1252", 0, said)
     return Encoding("utf-8", mark, said)

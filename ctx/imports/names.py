@@ -25,6 +25,11 @@ def quoted(text: object) -> str:
     return f"“{brief(text, 40)}”"
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things: 1 row, 2 rows."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def listed(names: Sequence[str]) -> str:
     """Names for a message, the first of many."""
     more = f" … ({len(names):,} in all)" if len(names) > LISTED else ""

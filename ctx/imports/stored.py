@@ -173,7 +173,7 @@ def keep(writer: Writer, meta: Meta) -> Meta:
 
 def taken(context_id: str) -> BadInput:
     """What is said where an id is in use."""
-    return BadInput(f"There is a context {context_id} already: choose another id, or `ctx forget {context_id}` first.")
+    return BadInput(f"There is a context {context_id} already: choose another id, or delete that one first.")
 
 
 def forget(context_id: str, owner: str) -> Meta:
@@ -200,7 +200,7 @@ def rows(meta: Meta) -> list[dict[str, Any]]:
 
     path = meta.folder / EXAMPLES
     if meta.forgotten:
-        raise Unavailable(f"The data of {meta.id} was deleted with `ctx forget`: import it again.")
+        raise Unavailable(f"The data of {meta.id} was deleted: import it again.")
     try:
         with path.open("rb") as file:
             sound = hashlib.file_digest(file, "sha256").hexdigest() == meta.file
@@ -208,9 +208,7 @@ def rows(meta: Meta) -> list[dict[str, Any]]:
             return _used(path, meta.used)
     except (OSError, pa.ArrowException):
         pass
-    raise Unavailable(
-        f"The data of {meta.id} in {meta.folder} is damaged: `ctx forget {meta.id}`, then import it again."
-    )
+    raise Unavailable(f"The data of {meta.id} is damaged: delete it, then import it again.")
 
 
 def _used(path: Path, most: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ctx.errors import BadInput
 from ctx.imports import limits
-from ctx.imports.names import quoted
+from ctx.imports.names import counted, quoted
 
 Cell = str | tuple[str, ...]
 
@@ -147,5 +147,5 @@ def fitted(cells: Sequence[Cell], width: int) -> tuple[Sequence[Cell], str, str]
     if len(cells) == width:
         return cells, "", ""
     if len(cells) > width and not any(cells[width:]):
-        return cells[:width], "", f"{len(cells) - width} empty cells beyond the header were left out"
-    return (), f"it has {len(cells)} cells, the header has {width}", ""
+        return cells[:width], "", f"left out beyond the header: {counted(len(cells) - width, 'empty cell')}"
+    return (), f"it has {counted(len(cells), 'cell')}, the header has {width}", ""

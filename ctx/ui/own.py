@@ -56,10 +56,10 @@ def _arrived() -> None:
         contexts_list.choose(str(job.result["id"]))
     added = st.session_state.get(ADDED)
     if added and added["id"] == st.query_params.get("context"):
-        words = t(
-            "Added: {n} examples. It is chosen below: look at its card, then use it in the Lab.",
-            n=f"{added['examples']:,}",
-        )
+        n = f"{added['examples']:,}"
+        words = t("Added: {n} examples. It is chosen below: look at its card, then use it in the Lab.", n=n)
+        if added.get("before"):
+            words = t("These {n} examples were there already. They are chosen below.", n=n)
         st.success(words, icon=":material/check:")
 
 

@@ -71,5 +71,8 @@ def _used(runs: list[Run]) -> str:
         return t("No run used it.")
     waiting = sum(run.state in WAITING for run in runs)
     named = ", ".join(run.name or run.id[:8] for run in runs[:3]) + (" …" if len(runs) > 3 else "")
+    if len(runs) == 1:
+        words = t("1 run used it ({names}): its results stay, but can't be repeated.", names=named)
+        return words + (" " + t("It waits or trains now, and may fail.") if waiting else "")
     words = t("{n} runs used it ({names}): their results stay, but can't be repeated.", n=len(runs), names=named)
-    return words + (" " + t("{n} of them wait or train now, and may fail.", n=waiting) if waiting else "")
+    return words + (" " + t("Not done yet, and may fail: {n}.", n=waiting) if waiting else "")

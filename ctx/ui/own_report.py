@@ -20,7 +20,11 @@ def understood(seen: Seen) -> None:
     """What the file seems to be, in a few words."""
     columns = ", ".join(f"“{name}”" for name in seen.columns[:MOST]) + (" …" if len(seen.columns) > MOST else "")
     values = {"name": seen.name, "format": seen.format, "n": len(seen.columns), "columns": columns}
-    words = [t("{name} is read as {format} with {n} columns: {columns}.", **values), *seen.notes[:MOST]]
+    if len(seen.columns) == 1:
+        words = [t("{name} is read as {format} with one column: {columns}.", **values)]
+    else:
+        words = [t("{name} is read as {format} with {n} columns: {columns}.", **values)]
+    words += seen.notes[:MOST]
     guess = seen.guess
     if guess.text is not None and guess.answer is not None:
         title = applications()[guess.application].title
