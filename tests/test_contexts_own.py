@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -147,6 +149,13 @@ def zipped(content: bytes) -> bytes:
     return raw.getvalue()
 
 
+def bomb() -> bytes:
+    raw = io.BytesIO()
+    spaces = pa.table({"text": [" " * 1_000_000] * 20})
+    pq.write_table(spaces, raw, use_dictionary=False, compression="zstd")
+    return raw.getvalue()
+
+
 DEEP = '[{"text": ' + "[" * 100_000
 BAD = [
     ("empty.csv", b"", "is empty"),
@@ -160,7 +169,8 @@ BAD = [
     ("a.csv.gz", gzip.compress(b"a,b\n" * 8_000_000), "unpacks to more than 200 times"),
     ("a.zip", zipped(b"a,b\n" * 8_000_000), "unpacks to more than 200 times"),
     ("a.parquet", b"PAR1" + b"\0" * 100, "can't be read as Parquet"),
-    ("a.json", DEEP, "a.json"),
+    ("a.parquet", bomb(), "unpacks to more than 200 times"),
+    ("a.json", DEEP, "a.json can't be read from row 1 on: it is nested too deeply"),
     ("a.jsonl", "1\n2\n", "no records"),
 ]
 

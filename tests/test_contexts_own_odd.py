@@ -2,23 +2,25 @@
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ctx import registry
-from ctx.errors import BadInput
+from ctx.errors import BadInput, StoreError
 from ctx.hand import _take_job
 from ctx.imports import findings, stored, trial, uploads
 from ctx.imports import take as taking
 from ctx.imports.tables import Reading
 from ctx.imports.take import About
-from ctx.store import open_store
+from ctx.records import Job
+from ctx.store import Store, open_store
 from ctx.ui import own_work
 from tests.imported import REVIEWS, csv_text, json_lines
 from tests.pages import opened, texts
-from tests.test_contexts_own import MANY, box, reviews, said, store, uploaded, worked
+from tests.test_contexts_own import MANY, box, page, reviews, said, store, uploaded, worked
 
 __all__ = ["store"]  # the fixture that every test here uses
 
@@ -211,3 +213,74 @@ def test_signs_that_turn_directions_turn_nothing_around_a_label() -> None:
 def test_nothing_in_the_file_of_refusals_is_a_formula(sign: str) -> None:
     assert trial._harmless(f"{sign}cmd()") == f"'{sign}cmd()"
     assert trial._harmless("row 3") == "row 3"
+
+
+NAMES = ["Ada", "Tom", "Ben", "Sam", "Kim", "Joe", "Pat", "Max", "Eva", "Lea", "Ida", "Ann"]
+ACCENTS = [(text.replace("a", "é"), label) for text, label in MANY]
+ODD = [
+    ("r.csv", csv_text(ACCENTS).encode("utf-16"), ["UTF-16, by its byte order mark", "60 accepted"]),
+    ("r.csv", csv_text(ACCENTS).encode("cp1252"), ["read as Windows-1252", "60 accepted"]),
+    ("r.csv", csv_text(MANY) + "nul\0,good\n", ["60 accepted, 0 repaired, 1 refused", "row 62: it holds a NUL byte"]),
+    (
+        "r.csv",
+        csv_text([(a, a, b) for a, b in MANY], "text,text,label"),
+        ["“text” is there more than once: column 2 is called “text (2)”", "60 accepted"],
+    ),
+    ("r.csv", csv_text([*MANY, ("Well.", "odd")]), ["One example only: “odd”", "61 accepted"]),
+    (
+        "n.conll",
+        "\n\n".join(f"{name} I-PER\nmet O\nBath B-LOC" for name in NAMES),
+        ["12 repaired", "1 tag changed so that entities begin with B, first I-PER → B-PER", "Names in texts"],
+    ),
+]
+
+
+def test_odd_files_are_taken_and_what_was_done_is_said() -> None:
+    app = page()
+    for name, content, words in ODD:
+        uploaded((name, content), app=app)
+        text = said(app)
+        assert not app.error, words
+        for one in words:
+            assert one in text
+        assert [one for one in app.button if one.key == "own add"]
+        app.button(key="own leave").click().run()
+
+
+def test_a_wrong_delimiter_is_one_sentence_that_names_the_right_one() -> None:
+    app = uploaded(("r.csv", csv_text(MANY, sign=";")))
+    box(app, "Columns are parted by").set_value("comma").run()
+    worked(app)
+    assert "its delimiter looks like semicolon" in "".join(str(one.value) for one in app.error).replace("\\", "")
+
+
+def test_a_store_that_cannot_be_read_while_one_waits_is_one_line_and_nothing_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = uploaded(("r.csv", csv_text(MANY)))
+    app.button(key="own add").click().run()
+    held = app.session_state["own adding"]
+    real = Store.job
+    for fails in range(1, 5):  # at the first look of a run, the second …
+        asked: list[str] = []
+
+        def busy(self: Store, job_id: str, asked: list[str] = asked, fails: int = fails) -> Job:
+            asked.append(job_id)
+            if len(asked) >= fails:
+                raise StoreError("The store is busy: try again.")
+            return real(self, job_id)
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Store, "job", busy)
+            app.run()
+            assert not app.exception
+            assert len(asked) >= fails
+    assert app.session_state["own adding"] == held
+    worked(app)
+    assert app.query_params["context"] == "sentiment/my-r"
+
+
+def test_work_is_looked_at_often_at_first_and_seldom_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = open_store().add_job(trial.KIND, {})
+    assert own_work._every(job) == own_work.FAST
+    assert own_work._every(replace(job, created=job.created - own_work.EARLY)) == own_work.SLOW

@@ -110,11 +110,8 @@ def _tagged(text: Cell, given: Cell, renames: dict[str, str]) -> tuple[tuple[str
     renamed = tuple(_renamed(tag, renames) for tag in mended) if renames else mended
     if not changed:
         return words, renamed, ""
-    return (
-        words,
-        renamed,
-        f"{counted(len(changed), 'tag')} changed so that entities begin with B, first {' → '.join(changed[0])}",
-    )
+    first = " → ".join(changed[0])
+    return words, renamed, f"{counted(len(changed), 'tag')} changed so that entities begin with B, first {first}"
 
 
 def _renamed(tag: str, renames: dict[str, str]) -> str:
