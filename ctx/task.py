@@ -62,6 +62,7 @@ class Task(Part):
     looks: ClassVar[int | None] = None
     head_lr: ClassVar[float | None] = None  # in place of the backbone's, for heads that are more than linear
     step_seconds: ClassVar[float] = 0.0  # about what its head takes for a batch to learn from, on one core
+    text_seconds: ClassVar[float] = 0.0  # about what a text takes it to write, a beam, on one core
     floor_name: ClassVar[str] = "always one answer"
 
     def readout(self) -> nn.Module:

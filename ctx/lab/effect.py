@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import ceil
 
 from ctx import data
-from ctx.config import RunConfig, frozen_blocks, frozen_parts
+from ctx.config import ContextChoice, Optim, RunConfig, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.names import short
@@ -135,13 +135,39 @@ def run_seconds(config: RunConfig) -> float:
     live: float = sum(layers[max(frozen, 1) :]) + sum(backbone.decoder_parameters())
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
-    seconds = 0.3
-    for phase in phases(config):
+    planned = phases(config)
+    seconds = 0.3 + _writing_seconds(config, backbone, planned)
+    for phase in planned:
         work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
         seconds += (
             phase.epochs * phase.updates * ((STEP_SECONDS + config.task().step_seconds) * len(phase.weights) + work)
         )
     return seconds
+
+
+def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase]) -> float:
+    """Of all its texts: looked at after every epoch and to select weights, greedily; those of the tests by beam."""
+    task, contexts = config.task(), config.contexts()
+    if not task.writes:
+        return 0.0
+    looks, tested = task.looks or 0, task.tested or 0
+    there = {key: _sizes(choice) for key, choice in contexts.items()}
+    looked = sum(min(looks, there[key].get("validation", looks)) for key in contexts)
+    texts = config.beams * sum(min(tested, there[key].get("test", tested)) for key in contexts)
+    for phase in planned:
+        size = 0
+        if phase.select_on and config.keep == "best":
+            size = contexts[phase.select_on].size or there[phase.select_on].get("train", 1000)
+        selected = size // data.SELECT_EVERY if size >= data.SELECT_FROM else 0
+        texts += phase.epochs * (looked + min(looks, selected))
+    return texts * (task.text_seconds + 2 * sum(backbone.decoder_parameters()) * TOKENS / RATE)
+
+
+def _sizes(choice: ContextChoice) -> dict[str, int]:
+    try:
+        return data.sizes(choice, patient=False)
+    except CtxError:
+        return {}
 
 
 def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
@@ -173,7 +199,7 @@ def _planned(
 
 
 def _like(config: RunConfig, steps: int, finished: Sequence[Run]) -> float | None:
-    """The mean time of runs with the same backbone, tuning and schedule, by the steps that they took."""
+    """The median time of alike runs, by the steps that they took."""
     same = [
         run.final["train_seconds"] / run.final["steps"]
         for run in finished
@@ -183,14 +209,29 @@ def _like(config: RunConfig, steps: int, finished: Sequence[Run]) -> float | Non
 
 
 def _alike(settings: Mapping[str, object], config: RunConfig) -> bool:
+    """Whether a stored run and this one take about as long a step, the tests shared out among the steps."""
     parts = config.model_dump(mode="json")
-    schedule = settings.get("schedule")
-    name = schedule.get("name") if isinstance(schedule, dict) else None
+    schedule, optim = (_inside(settings, name) for name in ("schedule", "optim"))
+    beams = settings.get("beams", 1) if config.task().writes else config.beams
     return (
-        settings.get("backbone") == parts["backbone"]
+        _application(settings) == _application(parts)
+        and settings.get("backbone") == parts["backbone"]
         and settings.get("tuning") == parts["tuning"]
-        and name == config.schedule.name
+        and schedule.get("name") == config.schedule.name
+        and optim.get("batch", Optim().batch) == config.optim.batch
+        and beams == config.beams
     )
+
+
+def _application(settings: Mapping[str, object]) -> str:
+    target, sources = _inside(settings, "target"), settings.get("sources")
+    first = target or (sources[0] if isinstance(sources, list) and sources else {})
+    return str(first.get("id", "")).partition("/")[0]
+
+
+def _inside(settings: Mapping[str, object], name: str) -> dict[str, object]:
+    found = settings.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def duration(seconds: float) -> str:

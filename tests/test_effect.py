@@ -1,0 +1,80 @@
+"""How long the Lab says that a study takes: from alike runs of the store, else from the work there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ctx import data
+from ctx.config import ContextChoice, Optim, RunConfig, canonical
+from ctx.lab.effect import run_seconds, study_seconds
+from ctx.parts import Choice
+from ctx.records import Run
+from ctx.tasks.translation import Translation
+
+CONTEXT = "translation/sample-cafe-en-es"
+
+
+def config(beams: int = 1, batch: int = 16, epochs: int = 2, **given: Any) -> RunConfig:
+    asked: dict[str, Any] = {
+        "target": ContextChoice(id=CONTEXT, size=40),
+        "backbone": Choice(name="tiny"),
+        "schedule": Choice(name="target-only"),
+        "tuning": Choice(name="full"),
+        "optim": Optim(epochs=epochs, min_updates=8, batch=batch),
+        "beams": beams,
+    }
+    return RunConfig(**asked | given)
+
+
+def finished(asked: RunConfig, seconds: float, steps: int = 16, without: str = "") -> Run:
+    settings = canonical(asked).model_dump(mode="json")
+    settings.pop(without, None)
+    blank = dict.fromkeys(Run.__dataclass_fields__)
+    final = {"train_seconds": seconds, "steps": steps}
+    return Run(**blank | {"id": "a", "state": "done", "final": final, "settings": settings})  # type: ignore[arg-type]
+
+
+def test_a_study_takes_as_long_as_an_alike_run_took() -> None:
+    assert study_seconds(config(), 1, [finished(config(), 800.0)]) == pytest.approx(800)
+    assert study_seconds(config(epochs=4), 1, [finished(config(), 800.0)]) == pytest.approx(1600)
+
+
+OTHERS = [(config(8), config(1)), (config(1), config(8)), (config(), config(batch=8))]
+SENTIMENT = {"target": ContextChoice(id="sentiment/sample-cafes-en", size=40)}
+
+
+@pytest.mark.parametrize(("asked", "ran"), [*OTHERS, (config(), config(**SENTIMENT))])
+def test_runs_of_other_beams_or_batches_or_applications_promise_nothing(asked: RunConfig, ran: RunConfig) -> None:
+    assert study_seconds(asked, 1, [finished(ran, 8000.0)]) == study_seconds(asked, 1) < 100
+
+
+def test_a_run_stored_before_there_were_beams_was_greedy() -> None:
+    old = [finished(config(), 800.0, without="beams")]
+    assert study_seconds(config(), 1, old) == pytest.approx(800)
+    assert study_seconds(config(4), 1, old) < 100
+
+
+def test_beams_mean_nothing_to_a_task_that_writes_no_texts() -> None:
+    assert study_seconds(config(8, **SENTIMENT), 1, [finished(config(**SENTIMENT), 800.0)]) == pytest.approx(800)
+    assert run_seconds(config(8, **SENTIMENT)) == run_seconds(config(1, **SENTIMENT))
+
+
+def test_the_time_counts_the_texts_of_every_look_and_by_its_beams_those_of_the_test(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = data.sizes(ContextChoice(id=CONTEXT))
+    tests, looks = min(200, there["test"]), min(40, there["validation"])
+
+    def texts(asked: RunConfig) -> float:
+        monkeypatch.setattr(Translation, "text_seconds", 0.0)
+        without = run_seconds(asked)
+        monkeypatch.setattr(Translation, "text_seconds", 1.0)
+        return run_seconds(asked) - without
+
+    assert texts(config()) == pytest.approx(tests + 2 * looks)
+    assert texts(config(8, epochs=3)) == pytest.approx(8 * tests + 3 * looks)
+    many = {"target": ContextChoice(id=CONTEXT, size=100)}
+    assert texts(config(**many)) == pytest.approx(tests + 2 * (looks + 20))
+    assert texts(config(**many, keep="last")) == pytest.approx(tests + 2 * looks)
