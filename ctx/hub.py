@@ -20,6 +20,11 @@ WANTED = ("*.safetensors", "*.json", "*.model", "*.spm", "merges.txt")
 REFUSED = ("*/*",)
 
 
+def offline() -> bool:
+    """Whether the network is forbidden (CTX_OFFLINE)."""
+    return os.environ.get("CTX_OFFLINE", "0") not in ("", "0")
+
+
 def spelled(path: str) -> str:
     """One spelling of what a person names: a folder that means the same wherever a worker stands, or ``hf:owner/name``.
 
@@ -46,7 +51,7 @@ def fetched(name: str) -> Path:
     folder = home() / "models" / name.replace("/", "--")
     if folder.is_dir():
         return folder
-    if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):
+    if offline():
         raise Unavailable(
             f"There is no folder {name}, and CTX_OFFLINE forbids fetching a model of that name from the hub: "
             "name a folder that is there, or unset CTX_OFFLINE."

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ctx import registry
@@ -284,3 +286,16 @@ def test_work_is_looked_at_often_at_first_and_seldom_later(monkeypatch: pytest.M
     job = open_store().add_job(trial.KIND, {})
     assert own_work._every(job) == own_work.FAST
     assert own_work._every(replace(job, created=job.created - own_work.EARLY)) == own_work.SLOW
+
+
+def test_a_format_that_is_read_in_one_way_offers_no_other_and_filters_hide_nothing_new() -> None:
+    raw = io.BytesIO()
+    pq.write_table(pa.table({"text": [text for text, _ in MANY], "label": [label for _, label in MANY]}), raw)
+    app = page(search="nothing has this")
+    uploaded(("r.parquet", raw.getvalue()), app=app)
+    assert "r.parquet is read as Parquet" in said(app)
+    assert not [one for one in app.selectbox if one.label in ("Format", "Encoding", "Header")]
+    app.button(key="own add").click().run()
+    worked(app)
+    assert "search" not in app.query_params
+    assert "sentiment/my-r" in {*app.dataframe[0].value["Name"]}

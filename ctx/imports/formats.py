@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ctx.errors import BadInput
+from ctx.hub import PREFIX
 from ctx.imports import conll, delimited, excel, hub, jsons, limits, parallel, parquet
 from ctx.imports.names import listed, shown
 from ctx.imports.sources import Source, source
@@ -54,7 +55,7 @@ def open_table(
     called = [*names, *[""] * (len(given) - len(names))]
     if not 1 <= len(given) <= 2:
         raise BadInput(f"{len(given)} files were given: choose one, or two parallel text files.")
-    if len(given) == 1 and str(given[0]).startswith(hub.PREFIX):
+    if len(given) == 1 and str(given[0]).startswith(PREFIX):
         return hub.table(str(given[0]), login)
     paths = [Path(one).expanduser() for one in given]
     if len(paths) == 2:

@@ -6,19 +6,18 @@ No code of the data set's is run: versions of `datasets` that could are refused.
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ctx.errors import BadInput, Unavailable
+from ctx.hub import PREFIX, offline
 from ctx.imports.names import brief, quoted
 from ctx.imports.tables import Row, Table, cell, flat, header
 
 FORMAT = "Hugging Face data set"
-PREFIX = "hf:"
-NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # some data sets have no owner
 
 
 def table(given: str, login: bool = True) -> Table:
@@ -65,7 +64,7 @@ def _loaded(name: str, login: bool) -> Any:
         ) from None
     if int(version.split(".")[0]) < 4:
         raise BadInput(f"datasets {version} may run a data set's own code: install version 4 or later.")
-    if os.environ.get("CTX_OFFLINE", "0") not in ("", "0"):
+    if offline():
         raise Unavailable(f"CTX_OFFLINE forbids fetching {name}: unset CTX_OFFLINE, or import a file.")
     try:
         return datasets.load_dataset(name, split="train", streaming=True, token=None if login else False)

@@ -20,7 +20,7 @@ from typing import IO
 
 from ctx.errors import BadInput
 from ctx.home import home
-from ctx.imports.hub import NAME, PREFIX
+from ctx.hub import NAME, PREFIX
 from ctx.imports.names import quoted
 from ctx.imports.stored import unwritten
 
@@ -61,7 +61,7 @@ def add_hub(name: str) -> str:
     """The same for a data set of the hub, ``owner/name``: nothing is copied. Raises BadInput, Unavailable."""
     sweep()
     name = name.strip().removeprefix(PREFIX)
-    if not NAME.fullmatch(name) or "/" not in name or ".." in name:
+    if not NAME.fullmatch(name) or ".." in name:
         raise BadInput(f"{quoted(name)} names no data set of the hub: it looks like owner/name.")
     return _made([PREFIX + name], [])
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ctx import assets, data
+from ctx import assets, data, hub
 from ctx.config import ContextChoice, RunConfig
 from ctx.errors import CtxError
 from ctx.lab.applications import applications
@@ -52,7 +51,7 @@ def citations(names: list[str]) -> list[str]:
 
 def offline() -> bool:
     """Whether the network is forbidden (CTX_OFFLINE)."""
-    return os.environ.get("CTX_OFFLINE", "0") not in ("", "0")
+    return hub.offline()
 
 
 def fetching(store: Store, config: RunConfig) -> Job | None:

@@ -15,6 +15,7 @@ from ctx.registry import OWNER, contexts
 from ctx.ui import runs_address as address
 
 SEARCHED = ("name", "title", "application", "language", "domain", "culture", "licence", "citation", "origin")
+CONTROLS = ("search", "application", "language")  # as the address has them
 
 
 def pick() -> str | None:
@@ -41,6 +42,13 @@ def choose(context_id: str) -> None:
         st.query_params["context"] = context_id
     if other == context_id or other.partition("/")[0] != context_id.partition("/")[0]:
         st.query_params.pop("with", None)
+
+
+def clear() -> None:
+    """No search and no filters: every row is there."""
+    for name in CONTROLS:
+        st.query_params.pop(name, None)
+        st.session_state.pop(f"contexts_{name}", None)
 
 
 def _matching(every: list[type[Context]]) -> list[type[Context]]:

@@ -15,7 +15,6 @@ from ctx.ui import contexts_list, own_draft, own_work, page, state
 from ctx.ui.own_work import ADDED, ADDING, UPLOAD
 
 OPEN, ROUND, TURN, HUB = "own open", "own round", "own turn", "own hub"  # keys in the session
-FILTERS = ("search", "application", "language")
 
 
 def show() -> None:
@@ -50,9 +49,7 @@ def _arrived() -> None:
             st.session_state.pop(key, None)
         st.session_state[ROUND] += 1  # another line to open: the browser remembers this one as open
         st.session_state[ADDED] = job.result
-        for name in FILTERS:  # or the new row could be hidden
-            st.query_params.pop(name, None)
-            st.session_state.pop(f"contexts_{name}", None)
+        contexts_list.clear()  # or the new row could be hidden
         contexts_list.choose(str(job.result["id"]))
     added = st.session_state.get(ADDED)
     if added and added["id"] == st.query_params.get("context"):

@@ -7,7 +7,7 @@ from typing import Any, cast
 import streamlit as st
 
 from ctx.i18n import t
-from ctx.imports import uploads
+from ctx.imports import hub, uploads
 from ctx.imports.delimited import DELIMITERS
 from ctx.imports.findings import Meaning, Seen
 from ctx.imports.formats import FORMATS
@@ -21,6 +21,8 @@ from ctx.ui import page
 from ctx.ui import runs_address as address
 from ctx.ui.own_work import ADDING, UPLOAD
 
+TEXTS = ("CSV", "TSV", "JSON", "JSON Lines", "CoNLL")  # told apart by a look, which may err
+FIXED = ("Parquet", hub.FORMAT)  # read in one way only
 HEADERS = {"first": True, "none": False}
 LONGEST_TITLE, LONGEST_WORD = 80, 120  # characters
 CHOICES = "own choices"  # key in the session
@@ -54,12 +56,15 @@ def _key(token: str, name: str, start: Any = "") -> dict[str, Any]:
 
 
 def read_otherwise(token: str, seen: Seen | None) -> None:
-    """A button that opens the choices of how the file is read; those that its format has."""
+    """A button that opens the choices of how the file is read, those that its format has; nothing where it has none."""
     kind = seen.format if seen else ""
+    if kind in FIXED:
+        return
     headers = {"first": t("the first row"), "none": t("none: the first row is data")}
     with st.popover(t("Read it otherwise"), icon=":material/tune:", help=t("Where the columns or letters look wrong.")):
-        _choice(token, "format", t("Format"), {name: name for name in FORMATS})
-        if kind in ("", "CSV", "TSV", "JSON", "JSON Lines", "CoNLL", "two text files"):
+        if kind in ("", *TEXTS):
+            _choice(token, "format", t("Format"), {name: name for name in FORMATS})
+        if kind in ("", *TEXTS, "two text files"):
             _choice(token, "encoding", t("Encoding"), {name: name for name in KNOWN})
         if kind in ("", "CSV", "TSV"):
             _choice(token, "delimiter", t("Columns are parted by"), {name: t(name) for name in DELIMITERS.values()})
@@ -126,7 +131,7 @@ def meaning(token: str, how: Reading, seen: Seen) -> Meaning:
         found[name] = None if column is None or column < 0 else column
     if application == start and seen.reasons:
         said = [why for role, why in seen.reasons.items() if role != "application" or len(seen.reasons) == 1]
-        st.caption(page.literal(" ".join(said)))
+        st.caption(page.literal(" ".join(map(t, said))))
     return Meaning(application=application, **found)
 
 

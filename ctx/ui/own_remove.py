@@ -29,6 +29,7 @@ def show(context_id: str) -> None:
 
 def _wanted(context_id: str) -> None:
     st.session_state[ASK] = context_id
+    st.session_state.pop(TROUBLE, None)  # it was another dialog's
 
 
 def _ask(cls: type[Imported]) -> None:

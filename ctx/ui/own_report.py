@@ -19,12 +19,12 @@ SAID, MOST = 8, 6  # refusals and repairs on the page; columns and remarks that 
 def understood(seen: Seen) -> None:
     """What the file seems to be, in a few words."""
     columns = ", ".join(f"“{name}”" for name in seen.columns[:MOST]) + (" …" if len(seen.columns) > MOST else "")
-    values = {"name": seen.name, "format": seen.format, "n": len(seen.columns), "columns": columns}
+    values = {"name": seen.name, "format": t(seen.format), "n": len(seen.columns), "columns": columns}
     if len(seen.columns) == 1:
         words = [t("{name} is read as {format} with one column: {columns}.", **values)]
     else:
         words = [t("{name} is read as {format} with {n} columns: {columns}.", **values)]
-    words += seen.notes[:MOST]
+    words += map(t, seen.notes[:MOST])
     guess = seen.guess
     if guess.text is not None and guess.answer is not None:
         title = applications()[guess.application].title
@@ -57,7 +57,7 @@ def rows(tried: Tried, seen: Seen, listing: Callable[[], bytes]) -> None:
         _remarks(t("Repaired"), tried.repairs, tried.repaired)
         notes = [note for note in tried.notes if note not in seen.notes]
         if notes:
-            st.caption(page.literal(" ".join(notes)))
+            st.caption(page.literal(" ".join(map(t, notes))))
         if tried.labels:
             total = sum(tried.labels.values())
             facts.bars({f"{label} ({count:,})": count / total for label, count in tried.labels.items()})
