@@ -39,7 +39,12 @@ def test_only_the_tests_texts_are_written_by_beam(monkeypatch: pytest.MonkeyPatc
     at = "look"
     write = Writer.write
     monkeypatch.setattr(
-        Writer, "write", lambda self, h, b, n, beams=1: (given.append((at, beams)), write(self, h, b, n, beams))[1]
+        Writer,
+        "write",
+        lambda self, h, b, n, beams=1, repeats=True: (
+            given.append((at, beams)),
+            write(self, h, b, n, beams, repeats),
+        )[1],
     )
     test = Evaluator.test
 
