@@ -98,7 +98,7 @@ class Workforce:
                 f"{self.stillborn} workers in a row died at their start, most likely of too little memory: free some, "
                 f"then queue again. {load.waiting} runs wait."
             )
-        wanted = max(1, min(self.slots, load.groups))
+        wanted = max(1, min(self.slots, load.waiting + load.running if heavy(load.next) else load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
             self._tell("run", threads=1 if wanted > 1 or light(load.next) else cores())
         elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
@@ -141,18 +141,21 @@ class Workforce:
 
 
 def light(settings: dict[str, Any] | None) -> bool:
-    """Whether a run's steps are so small that a second thread costs more than it gives.
-
-    So they are where no pretrained layer learns, and the head is none that writes.
-    """
+    """Whether a run's steps are so small that a second thread costs more than it gives: no pretrained layer learns."""
     try:
         config = RunConfig.model_validate(settings)
-        if not part("backbones", config.backbone.name).pretrained:
-            return True
         frozen, blocks = frozen_blocks(config)
-        return frozen >= blocks and not config.task().step_seconds
+        return frozen >= blocks or not part("backbones", config.backbone.name).pretrained
     except (CtxError, ValidationError):
         return False  # the run itself says what is wrong
+
+
+def heavy(settings: dict[str, Any] | None) -> bool:
+    """Whether a run's head takes so long that a study's runs are shared out, though each worker encodes its rows."""
+    try:
+        return RunConfig.model_validate(settings).task().step_seconds > 0
+    except (CtxError, ValidationError):
+        return False
 
 
 def _same_pair(job: Job, settings: dict[str, Any]) -> bool:

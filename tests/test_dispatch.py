@@ -12,7 +12,9 @@ from dispatched import Served, served
 from stores import ended, lesson, stored, truth, until
 
 from ctx import dispatch
+from ctx.config import ContextChoice, Optim, RunConfig
 from ctx.hand import PRELOAD
+from ctx.parts import Choice
 
 __all__ = ["served"]
 
@@ -85,6 +87,22 @@ def test_two_studies_get_two_workers_with_a_thread_each(served: Served, monkeypa
     runs = [ended(served.store, row.id) for study in studies for _, _, row in served.store.study_runs(study.id)]
     assert len({run.manifest["worker"] for run in runs}) == 2
     assert {run.threads for run in runs} == {1}
+
+
+def test_a_study_of_runs_that_write_is_shared_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_WORKERS", "2")
+    config = RunConfig(
+        target=ContextChoice(id="summarisation/sample-notices-en", size=20),
+        backbone=Choice(name="tiny"),
+        schedule=Choice(name="target-only"),
+        optim=Optim(epochs=2, min_updates=20, batch=8),
+    )
+    rows = [("target only", seed, config.model_copy(update={"seed": seed})) for seed in range(4)]
+    study = served.store.add_study("notices", {}, rows)
+    served.ensure()
+    runs = [ended(served.store, row.id) for _, _, row in served.store.study_runs(study.id)]
+    assert len({run.manifest["worker"] for run in runs}) == 2
+    assert {(run.state, run.threads) for run in runs} == {("done", 1)}
 
 
 def test_jobs_are_done_beside_runs_and_say_what_went_wrong(served: Served) -> None:

@@ -51,11 +51,21 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
             _setting("ner/names-en", "ner/sample-office-en", 20, "tiny", "full", epochs=5),
         ),
         "translation": (
-            _setting("translation/cms-en-pt", "translation/cms-en-es", 200, "e5", "head", 400, epochs=3, batch=16),
+            _setting("translation/cms-en-pt", "translation/cms-en-es", 200, "e5", "head", 400, epochs=2, batch=16),
             _setting(f"{cafe}-pt", f"{cafe}-es", 100, "tiny", "full", 200, epochs=4),
         ),
         "summarisation": (
-            _setting("summarisation/wiki-en", "summarisation/wiki-es", 200, "e5", "head", 400, epochs=2, batch=16),
+            _setting(
+                "summarisation/wiki-en",
+                "summarisation/wiki-es",
+                200,
+                "e5",
+                "head",
+                400,
+                epochs=2,
+                batch=16,
+                min_updates=25,
+            ),
             _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", epochs=4),
         ),
         "lesson": (_setting("lesson/relative", "lesson/base", 20, "mlp", "full"), None),
