@@ -17,8 +17,6 @@ from ctx.backbones.minilm import ASSET
 from ctx.batches import Batch
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
 from ctx.errors import BadInput
-from ctx.lab import settings
-from ctx.lab.effect import run_seconds
 from ctx.parts import Augmentation, Backbone, Choice, Example, Pieces
 from ctx.prefix import Memo
 from ctx.registry import make, part, registry
@@ -265,30 +263,6 @@ def test_what_does_not_fit_is_refused_in_one_sentence(config: RunConfig, says: s
     with pytest.raises(BadInput, match=says) as refused:
         canonical(config)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("application", list(PAIRS))
-def test_the_lab_offers_those_that_fit(application: str) -> None:
-    offered = {one.name for one in settings.settings(run(application)) if one.group == "augment"}
-    fitting = {name for name, of in CASES if of == application and name not in (*NEEDY, *OF_PIECES)}
-    assert offered == {f"augment.{name}" for name in fitting}
-
-
-def test_the_lab_switches_one_on_with_its_knobs() -> None:
-    config = settings.change(run("sentiment"), "augment.swap", True)
-    assert settings.setting(config, "augment.swap.rate").value == 0.1
-    config = settings.change(config, "augment.swap.rate", 0.3)
-    assert config.augment == (Choice(name="swap", knobs={"rate": 0.3}),)
-    assert settings.change(config, "augment.swap", False).augment == ()
-
-
-def test_the_time_counts_frozen_layers_where_words_change() -> None:
-    plain, swapped, mixed = (
-        run_seconds(run("sentiment", *names, tuning="head", backbone=Choice(name="minilm")))
-        for names in ((), ("swap",), ("mixup",))
-    )
-    assert swapped > 2 * plain
-    assert mixed == plain
 
 
 @pytest.mark.network

@@ -8,71 +8,27 @@ import time
 import tomllib
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ctx import cards, registry
-from ctx.config import ContextChoice, RunConfig
+from ctx import registry
 from ctx.errors import BadInput
 from ctx.gc import collect
-from ctx.hand import _take_job
 from ctx.home import project
-from ctx.imports import findings, hub, stored, trial, uploads
+from ctx.imports import findings, hub, trial, uploads
 from ctx.imports.names import SLUG
 from ctx.imports.tables import Reading
-from ctx.imports.take import About, look, take
-from ctx.lab.settings import setting
-from ctx.parts import Choice
 from ctx.store import open_store
-from tests.imported import REVIEWS, csv_text, written
-from tests.pages import opened, texts
+from tests.imported import REVIEWS, csv_text
+from tests.pages import texts
 from tests.test_contexts_page import shown
+from tests.uploaded import MANY, box, page, said, store, uploaded, worked
 
-MANY = [(f"{text} Visit {n}.", label) for n in range(5) for text, label in REVIEWS]
+__all__ = ["store"]  # the fixture that every test here uses
+
 EVIL = "<img src=x onerror=alert(1)> $a$ **b** :tada: [l](javascript:alert(1)) =1+1"
-
-
-@pytest.fixture(autouse=True)
-def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CTX_WORKERS", "0")
-    open_store().close()
-
-
-def worked(app: AppTest) -> AppTest:
-    """The page after a worker has done all that it asked for."""
-    while _take_job(open_store(), "worker", {"take": trial.KIND, "threads": 1}):
-        pass
-    app.run()
-    assert not app.exception
-    return app
-
-
-def page(**address: str) -> AppTest:
-    """The page with the line opened that takes files."""
-    app = opened("contexts", **address)
-    app.session_state["own open 0"] = True
-    return app.run()
-
-
-def uploaded(*files: tuple[str, bytes | str], app: AppTest | None = None) -> AppTest:
-    app = app or page()
-    given = [(name, content.encode() if isinstance(content, str) else content, "") for name, content in files]
-    app.file_uploader[0].set_value(given).run()
-    assert not app.exception
-    return worked(app)
-
-
-def box(app: AppTest, label: str) -> Any:
-    return next(one for one in app.selectbox if one.label == label)
-
-
-def said(app: AppTest) -> str:
-    """All text of the page as a person reads it."""
-    return shown(app).replace("\u2060", "").replace("\\", "")
 
 
 def test_a_file_is_understood_reported_and_added(home: Path) -> None:
@@ -321,66 +277,3 @@ def test_a_data_set_of_the_hub_is_named_and_no_folder_of_the_server(monkeypatch:
     if not hub.installed():
         with pytest.raises(BadInput, match="needs the package “datasets”"):
             hub.table("hf:owner/name")
-
-
-def reviews(folder: Path, **about: str) -> stored.Meta:
-    meta = take(look([written(folder, "r.csv", csv_text(MANY))]), about=About(**about)).meta  # type: ignore[arg-type]
-    assert meta is not None
-    return meta
-
-
-def run_config(target: str) -> RunConfig:
-    return RunConfig(
-        target=ContextChoice(id=target, size=20), schedule=Choice(name="target-only"), backbone=Choice(name="tiny")
-    )
-
-
-def test_it_is_deleted_after_a_question_that_names_its_runs(tmp_path: Path, home: Path) -> None:
-    meta = reviews(tmp_path)
-    run = open_store().add_run(run_config(meta.id), name="the run")
-    app = opened("contexts", context=meta.id)
-    assert cards.card(ContextChoice(id=meta.id)).measured
-    assert list((home / "cards").iterdir())
-    app.button(key="own remove").click().run()
-    assert "The 60 examples of “r” are deleted for good." in said(app)
-    assert "1 run used it (the run)" in said(app)
-    assert "It waits or trains now" in said(app)
-    app.button(key="own remove now").click().run()
-    assert not app.exception
-    assert meta.id not in registry.contexts("local")
-    assert "context" not in app.query_params
-    assert not list((home / "cards").iterdir()), "its card showed examples"
-    page = opened("run", run=run.id)
-    assert not page.exception
-
-
-def test_what_is_not_ones_own_cannot_be_deleted(tmp_path: Path) -> None:
-    everybodys = reviews(tmp_path, owner="", id="everybodys")
-    for name in (everybodys.id, "sentiment/sample-cafes-en"):
-        app = opened("contexts", context=name)
-        assert not app.exception
-        assert not [one for one in app.button if one.key == "own remove"]
-
-
-def test_the_lab_offers_ones_own_data_and_nobody_elses(tmp_path: Path) -> None:
-    mine, hers = reviews(tmp_path, id="mine"), reviews(tmp_path, id="hers", owner="ada")
-    options = setting(run_config("sentiment/sample-cafes-en"), "target").options
-    assert mine.id in options
-    assert hers.id not in options
-    app = opened("lab", target=mine.id, source="sentiment/sample-cafes-en", backbone="tiny")
-    assert not app.exception
-    assert "Visit" in shown(app), "one of its sentences is shown"
-    app = opened("lab", target=hers.id)
-    assert not app.exception
-    assert "Visit" not in shown(app)
-
-
-def test_the_lab_opens_where_a_study_s_data_was_deleted(tmp_path: Path) -> None:
-    from ctx.lab.link import spec
-
-    meta = reviews(tmp_path)
-    config = run_config(meta.id)
-    study = open_store().add_study("x", spec(config, 1, None), [("target only", 0, config)])
-    stored.forget(meta.id, "local")
-    app = opened("lab", study=study.id)
-    assert not app.exception

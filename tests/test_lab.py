@@ -5,21 +5,15 @@ import pytest
 
 from ctx.config import ContextChoice, RunConfig, SourceChoice, check
 from ctx.errors import BadInput
-from ctx.lab import answer, effect, history, link, presets, sentences, settings, words
+from ctx.lab import answer, effect, history, presets, sentences, settings, words
 from ctx.lab.applications import applications
 from ctx.lab.data import default, example, floor, sample
 from ctx.parts import Choice
 from ctx.records import Run
-from ctx.registry import registry, task_of
-from ctx.store import Store, open_store
+from ctx.registry import registry
 from ctx.study import rows
 
 SAMPLE = sample()
-
-
-@pytest.fixture
-def store() -> Store:
-    return open_store()
 
 
 def run(target: float, source: float | None = None, state: str = "done", number: int = 0) -> Run:
@@ -184,17 +178,6 @@ def test_controls_without_effect_say_why() -> None:
     assert all(one.off for one in settings.settings(alone) if one.group == "source")
 
 
-def test_beams_are_offered_where_texts_are_written_and_an_address_keeps_them(store: Store) -> None:
-    for name in applications():
-        assert ("beams" in {one.name for one in settings.settings(default(name))}) == task_of(name).writes
-    start = link.view({"app": "translation"}, store)
-    address = link.address(start, settings.change(start.config, "beams", 4))
-    opened = link.view(address, store)
-    assert (address["beams"], opened.config.beams, opened.notes) == ("4", 4, ())
-    assert history.changes(start.config, opened.config) == "beams 1 → 4"
-    assert link.view({"beams": "4"}, store).config.beams == 1
-
-
 def test_every_knob_of_every_part_is_a_setting() -> None:
     for key, kind in settings.PARTS.items():
         for name, cls in registry(kind).items():
@@ -203,78 +186,6 @@ def test_every_knob_of_every_part_is_a_setting() -> None:
             application = "lesson" if "lesson" in getattr(cls, "applications", ()) else "sentiment"
             names = {one.name for one in settings.settings(settings.change(default(application), key, name))}
             assert {f"{key}.{knob}" for knob in cls.Knobs.model_fields} <= names
-
-
-# -- addresses
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"schedule.lam": 5.0, "target.size": None},
-        {"tuning": "freeze", "tuning.layers": 2, "optim.class_balanced": True, "seed": 7},
-        {"source": "sentiment/movies", "source.min_rating": 1.0, "backbone": "tiny", "backbone.layers": 3},
-    ],
-)
-def test_an_address_opens_the_same_settings(store: Store, changes: dict[str, object]) -> None:
-    config = default("sentiment")
-    for name, value in changes.items():
-        config = settings.change(config, name, value)
-    start = link.view({}, store)
-    opened = link.view(link.address(start, config, 4), store)
-    assert opened.config == check(config)
-    assert opened.draws == 4
-    assert opened.notes == ()
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        {"study": "nothing"},
-        {"study": ""},
-        {"app": "cooking"},
-        {"source": "sentiment/moon"},
-        {"target.size": "-5"},
-        {"target.size": "9" * 30},
-        {"schedule.lam": "nan"},
-        {"schedule.lam": "much"},
-        {"tuning": "freeze", "tuning.layers": "9"},
-        {"draws": "0"},
-        {"draws": "many"},
-        {"source": "sentiment/editorials"},
-        {"source": "lesson/base"},
-        {"backbone": "folder", "backbone.path": "/etc"},
-        {"no.such": "thing"},
-        {"schedule": "<script>"},
-        {"optim.": "1"},
-        {"seed": "1e3"},
-    ],
-)
-def test_nonsense_in_an_address_gets_a_sentence_and_the_default(store: Store, address: dict[str, str]) -> None:
-    opened = link.view(address, store)
-    assert opened.notes
-    check(opened.config)
-
-
-def test_a_study_is_opened_by_its_address_with_what_differs(store: Store) -> None:
-    config = default("lesson")
-    made = store.add_study("x", link.spec(config, 2, "hurts"), rows(config, 2))
-    opened = link.view({"study": made.id, "target.size": "50"}, store)
-    assert (opened.application, opened.draws, opened.changed) == ("lesson", 2, True)
-    assert opened.base == config
-    assert link.address(opened, opened.config) == {"study": made.id, "target.size": "50"}
-    assert not link.view({"study": made.id}, store).changed
-
-
-def test_differences_between_studies_name_only_what_differs(store: Store) -> None:
-    config = default("lesson")
-    other = settings.change(config, "target.size", 50)
-    for one in (config, other):
-        store.add_study("x", link.spec(one, 1, None), rows(one, 1))
-    newest, oldest = history.past(store)
-    assert newest.differs == "labels 20 → 50"
-    assert oldest.differs is None
 
 
 # -- try next

@@ -71,13 +71,16 @@ def theirs(folder: Path, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
     return model, {"input_ids": ids, "attention_mask": batch.mask.long()}
 
 
+def both(folder: Path) -> tuple[Any, Batch, Any, Any, dict[str, Tensor]]:
+    """The backbone, a batch, its decoder; transformers' model of the folder, and what that is given."""
+    backbone = backbone_of(folder)
+    batch = batch_of(backbone)
+    return backbone, batch, backbone.decoder(), *theirs(folder, batch)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_states_losses_and_texts_are_those_of_transformers(models: Path, family: str) -> None:
-    backbone = backbone_of(models / family)
-    batch = batch_of(backbone)
-    model, given = theirs(models / family, batch)
-    decoder = backbone.decoder()
-    assert decoder is not None
+    backbone, batch, decoder, model, given = both(models / family)
     with torch.inference_mode():
         hidden = states_of(backbone, batch)
         expected = model.get_encoder()(**given).last_hidden_state
@@ -103,11 +106,7 @@ def test_states_losses_and_texts_are_those_of_transformers(models: Path, family:
 # mBART turns a label's last piece to its front, as its older kind wants it; the newer kind's inputs are made elsewhere.
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "mbart"])
 def test_inputs_of_the_decoder_are_those_that_transformers_makes_of_labels(models: Path, family: str) -> None:
-    backbone = backbone_of(models / family)
-    batch = batch_of(backbone)
-    model, given = theirs(models / family, batch)
-    decoder = backbone.decoder()
-    assert decoder is not None
+    backbone, batch, decoder, model, given = both(models / family)
     first = torch.tensor(decoder.begin[1:]).expand(4, -1)
     labels = torch.cat([first, batch.targets], 1).long()
     with torch.inference_mode():

@@ -25,15 +25,21 @@ class Application:
 
 
 def _setting(
-    source: str, target: str, size: int, backbone: str, tuning: str, source_size: int | None = None, **more: int
+    source: str,
+    target: str,
+    size: int,
+    backbone: str,
+    tuning: str,
+    source_size: int | None = None,
+    schedule: str = "joint",
+    **more: int,
 ) -> RunConfig:
-    written = backbone == "e5" and not source.startswith("ner/")  # a decoder that learns both at once needs longer
     knobs = {name: more.pop(name) for name in ("readout",) if name in more}  # the middle layers know most of names
     return RunConfig(
         sources=(SourceChoice(id=source, size=source_size),),
         target=ContextChoice(id=target, size=size),
         backbone=Choice(name=backbone, knobs=knobs),
-        schedule=Choice(name="sequential" if backbone == "mlp" or written else "joint"),
+        schedule=Choice(name=schedule),
         tuning=Choice(name=tuning),
         optim=Optim(**more),
     )
@@ -52,14 +58,34 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
             _setting("ner/names-en", "ner/sample-office-en", 20, "tiny", "full", epochs=5),
         ),
         "translation": (
-            _setting("translation/cms-en-pt", "translation/cms-en-es", 200, "e5", "head", 400, epochs=4, batch=16),
+            _setting(
+                "translation/cms-en-pt",
+                "translation/cms-en-es",
+                200,
+                "e5",
+                "head",
+                400,
+                "sequential",
+                epochs=4,
+                batch=16,
+            ),
             _setting(f"{cafe}-pt", f"{cafe}-es", 100, "tiny", "full", 200, epochs=4),
         ),
         "summarisation": (
-            _setting("summarisation/wiki-en", "summarisation/wiki-es", 200, "e5", "head", 400, epochs=2, batch=16),
+            _setting(
+                "summarisation/wiki-en",
+                "summarisation/wiki-es",
+                200,
+                "e5",
+                "head",
+                400,
+                "sequential",
+                epochs=2,
+                batch=16,
+            ),
             _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", epochs=4),
         ),
-        "lesson": (_setting("lesson/relative", "lesson/base", 20, "mlp", "full"), None),
+        "lesson": (_setting("lesson/relative", "lesson/base", 20, "mlp", "full", None, "sequential"), None),
     }
 
 
