@@ -8,6 +8,7 @@ drawn every second for every viewer.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ COLOURS = {"source": SOURCE, "target": TARGET, "reference": REFERENCE, "both": B
 THIN, BOLD = 1.0, 2.5
 CONFIG = {"displayModeBar": False, "scrollZoom": False}  # what every page passes to st.plotly_chart
 ROW_HEIGHT = 58  # pixels of a row of dots
+LABEL_WIDTH = 22  # characters of a line of its label
 TICKS = {"size": 13}
 NARROWEST = 0.1  # of the dots' axis: smaller differences shall not look large
 SPREAD_FROM = 3  # draws from which an interval says anything
@@ -95,7 +97,7 @@ def dots(
         own = values[values["row"] == label]
         if not own.empty:
             traces += _row_of_dots(own, place, literal(label), colour)
-    ticks = {"tickvals": list(range(len(rows))), "ticktext": [literal(label) for label, _ in rows]}
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [_folded(label) for label, _ in rows]}
     layout = _layout(len(rows) * ROW_HEIGHT + 46, revision) | {
         "yaxis": {"range": [len(rows) - 0.4, -0.7], "showgrid": False, "fixedrange": True, "tickfont": TICKS} | ticks,
         "xaxis": _axis(axis) | {"range": _room(values["value"].tolist(), floor, reach)},
@@ -103,6 +105,11 @@ def dots(
         "showlegend": False,
     }
     return go.Figure(data=traces, layout=layout)
+
+
+def _folded(label: str) -> str:
+    """A row's label on lines so short that a phone has room for the dots beside it."""
+    return "<br>".join(literal(line) for line in textwrap.wrap(label, LABEL_WIDTH)) or literal(label)
 
 
 def _layout(height: int, revision: str) -> dict[str, Any]:

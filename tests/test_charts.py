@@ -38,6 +38,12 @@ def test_rows_without_results_keep_their_place() -> None:
     assert figure.layout.xaxis.range[0] < 0.1
 
 
+def test_long_labels_take_several_lines() -> None:
+    label = "content management, English to <Spanish> only"
+    ticks = charts.dots(values(**{label: [0.5]}), [(label, "red")], "chrF").layout.yaxis.ticktext
+    assert ticks[0].split("<br>") == ["content management,", "English to &lt;Spanish&gt;", "only"]
+
+
 def test_small_differences_do_not_look_large() -> None:
     figure = charts.dots(values(a=[0.800], b=[0.801]), [("a", "red"), ("b", "blue")], "macro-F1")
     low, high = figure.layout.xaxis.range

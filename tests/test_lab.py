@@ -1,5 +1,7 @@
 """The Lab's logic: what its sentences say about numbers, and what its settings and addresses mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,36 @@ def test_what_the_target_has_few_of_has_the_applications_own_name(application: s
     rows = [(arm, draw, one) for arm in ("source-only", "chosen") for draw in range(3)]
     assert f"your {size} {unit} added" in words.labels_added(answer.Answer(config, rows, None))
     assert {one.title for one in presets.presets(config)} >= ({f"20 {unit}"} if size != 20 else set())
+
+
+@pytest.mark.parametrize(
+    ("both", "application", "said"),
+    [
+        (
+            [0.30, 0.31, 0.29],
+            "sentiment",
+            "“both” falls short of “always one answer” (.400), which needs no learning, by .100",
+        ),
+        ([0.30, 0.41, 0.49], "sentiment", "“both” can't be told from “always one answer” (.400)"),
+        ([0.70, 0.71, 0.69], "sentiment", ""),
+        ([0.70, 0.71, 0.69], "summarisation", "“both” beats “its first sentence” (.400) by +.300"),
+    ],
+)
+def test_an_answer_says_where_it_does_not_beat_what_needs_no_learning(
+    both: list[float], application: str, said: str
+) -> None:
+    found = study([0.2, 0.2, 0.2], [0.2, 0.2, 0.2], both)
+    config = applications()[application].sample
+    assert config is not None
+    name = config.task().metrics[0].name
+    rows = [
+        (arm, draw, replace(one, final={"metrics": {"target": {name: one.final["metrics"]["target"]["macro_f1"]}}}))
+        for arm, draw, one in found.rows
+        if one.final
+    ]
+    text = words.against_floor(answer.Answer(config, rows, None), dict.fromkeys(range(3), 0.4))
+    assert text.startswith(said)
+    assert bool(text) == bool(said)
 
 
 def test_the_price_is_what_the_source_lost() -> None:

@@ -69,7 +69,7 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
                 epochs=4,
                 batch=16,
             ),
-            _setting(f"{cafe}-pt", f"{cafe}-es", 100, "tiny", "full", 200, epochs=4),
+            _setting(f"{cafe}-pt", f"{cafe}-es", 100, "tiny", "full", 200, "sequential", epochs=4),
         ),
         "summarisation": (
             _setting(
@@ -83,7 +83,7 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
                 epochs=2,
                 batch=16,
             ),
-            _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", epochs=4),
+            _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", None, "sequential", epochs=4),
         ),
         "lesson": (_setting("lesson/relative", "lesson/base", 20, "mlp", "full", None, "sequential"), None),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ctx import charts
 from ctx.i18n import t
 from ctx.lab.answer import GUESSES, MEANT, Answer
@@ -94,6 +96,37 @@ def labels_added(answer: Answer) -> str:
         return t("{score} added {by} ({interval}).", score=score, by=signed(found.mean), interval=interval)
     return t(
         "{score} made it worse by {by} ({interval}).", score=score, by=charts.number(-found.mean), interval=interval
+    )
+
+
+def against_floor(answer: Answer, floor: Mapping[int, float]) -> str:
+    """How the chosen setting stands to what needs no learning (results by draw): said where it doesn't clearly beat it.
+
+    Of a task that writes it is said in any case: there what needs no learning is hard to beat.
+    """
+    found = difference(answer.results(answer.chosen), floor) if answer.over else None
+    if found is None or found.low is None or found.high is None:
+        return ""
+    task, metric = answer.config.task(), answer.metric
+    above, below = (found.low > 0, found.high < 0) if metric.higher_is_better else (found.high < 0, found.low > 0)
+    if above and not task.writes:
+        return ""
+    score = charts.number(sum(floor[draw] for draw in floor) / len(floor))
+    given = {"arm": answer.label(answer.chosen), "floor": t(task.floor_name), "score": score, "by": signed(found.mean)}
+    interval = t("{low} to {high}", low=signed(found.low), high=signed(found.high))
+    if above:
+        return t("“{arm}” beats “{floor}” ({score}) by {by} ({interval}).", interval=interval, **given)
+    if below:
+        given["by"] = charts.number(abs(found.mean))
+        return t(
+            "“{arm}” falls short of “{floor}” ({score}), which needs no learning, by {by} ({interval}).",
+            interval=interval,
+            **given,
+        )
+    return t(
+        "“{arm}” can't be told from “{floor}” ({score}), which needs no learning ({interval}).",
+        interval=interval,
+        **given,
     )
 
 

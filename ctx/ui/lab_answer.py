@@ -58,7 +58,7 @@ def show(view: View, found: Answer) -> None:
     floor = data.floor(found.config, found.draws)
     values, rows = found.frame(floor)
     _dots(found, values, rows, floor)
-    _verdict(found)
+    _verdict(found, floor)
     _notes(view, found)
 
 
@@ -115,7 +115,7 @@ def _stop(ids: list[str], study: str) -> None:
     page.readings().study(study, now=True)  # so that the part of the page that follows sees it at once
 
 
-def _verdict(found: Answer) -> None:
+def _verdict(found: Answer, floor: dict[int, float]) -> None:
     text = words.headline(found)
     icons = {
         "helped": ":green[:material/trending_up:]",
@@ -124,7 +124,7 @@ def _verdict(found: Answer) -> None:
     }
     icon = icons[found.verdict.answer] if found.over and found.verdict and found.verdict.difference.draws > 1 else ""
     st.markdown(f"#### {icon} {page.literal(text)}")
-    more = [words.labels_added(found), words.against_guess(found)]
+    more = [words.labels_added(found), words.against_floor(found, floor), words.against_guess(found)]
     for text in filter(None, more):
         st.markdown(page.literal(text))
     st.caption(" · ".join(page.literal(part) for part in (words.price(found), words.labels_used(found)) if part))
