@@ -21,7 +21,7 @@ from ctx.imports import uploads
 from ctx.records import ENDED
 from ctx.store import Store
 
-CACHE_BYTES, CACHE_SECONDS = 500e6, 90 * 86_400  # of what can be computed again: in all, and since it was last used
+CACHE_BYTES, CACHE_SECONDS = 2e9, 90 * 86_400  # of what can be computed again: in all, and since it was last used
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ctx.home import home
 
-FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens")
+FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens", "features")
 
 
 def named(*content: Any) -> str:
@@ -76,6 +76,17 @@ def arrays(folder: str, name: str, make: Callable[[], dict[str, np.ndarray]]) ->
     return made
 
 
+def opened(folder: str, name: str) -> int | None:
+    """A descriptor of the file kept under this name, to read and write at places; None where there can be none."""
+    with suppress(OSError):
+        place = _place(folder, name, "bin")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(place, os.O_RDWR | os.O_CREAT, 0o644)
+        _touch(place)
+        return file
+    return None
+
+
 def trim(most: float, before: float) -> int:
     """Remove what was last used before a time (epoch seconds), then the least recently used beyond ``most`` bytes.
 
@@ -85,7 +96,7 @@ def trim(most: float, before: float) -> int:
     for place in (path for folder in FOLDERS for path in (home() / folder).glob("*")):
         with suppress(OSError):
             about = place.stat()
-            found.append((about.st_mtime, about.st_size, place))
+            found.append((about.st_mtime, getattr(about, "st_blocks", about.st_size // 512) * 512, place))
     left, freed = sum(size for _, size, _ in found), 0
     for used, size, place in sorted(found):
         if used >= before and left - freed <= most:

@@ -2,13 +2,14 @@
 
 A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
 bucket, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier run or not.
-Kept for the life of the process.
+Kept for the life of the process; on disk too, for all processes, where computing them takes a pretrained encoder.
 Augmented examples are no rows of a context: theirs is computed plainly, batch by batch, and not kept.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ctx import kept
 from ctx.batches import BUCKET, pad
+from ctx.features import Rows
 
 if TYPE_CHECKING:
     from ctx.batches import Batch, Encoded
@@ -28,11 +31,12 @@ TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most 
 class Table:
     """The outputs of one frozen prefix for one context, filled as rows are asked for.
 
-    A row is ``[W]`` where the prefix includes the read-out, else ``[T, W]`` without padding.
+    A row is ``[W]`` where the prefix includes the read-out, else ``[T, W]`` without padding. ``disk``: where they are
+    kept beside the memory.
     """
 
-    def __init__(self, rows: int) -> None:
-        self.there = np.zeros(rows, bool)
+    def __init__(self, rows: int, disk: Rows | None = None) -> None:
+        self.there, self.disk = np.zeros(rows, bool), disk
         self.ragged: list[Tensor | None] = []
         self.flat: Tensor | None = None
         self.bytes = 0
@@ -59,36 +63,58 @@ class Table:
 
 
 class Memo:
-    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 2,000)."""
+    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 500).
 
-    def __init__(self, limit: int | None = None) -> None:
-        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "2000")) * 10**6
+    ``shared``: tables that other processes can use are kept on disk too.
+    """
+
+    def __init__(self, limit: int | None = None, shared: bool = False) -> None:
+        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "500")) * 10**6
+        self.shared = shared
         self.tables: OrderedDict[tuple[str, int, str], Table] = OrderedDict()
         self.computed = 0  # rows that were not there and had to be computed
 
-    def hidden(self, model: Model, weights: str, depth: int, batch: Batch) -> Tensor | None:
-        """What the lowest ``depth`` blocks give for a batch; None for depth 0. ``weights`` names what they hold."""
+    def hidden(self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False) -> Tensor | None:
+        """What the lowest ``depth`` blocks give for a batch; None for depth 0. ``weights`` names what they hold.
+
+        ``lasting``: these weights are a pretrained encoder's, which other processes read too.
+        """
         if depth == 0:
             return None
         if not batch.encoded.name:  # drawn for one batch only
             with torch.no_grad():
                 return model.run(batch, stop=depth)
-        table = self._table((weights, depth, batch.encoded.name), len(batch.encoded.lengths))
-        there = table.there[batch.rows]
-        if not there.all():
-            self._fill(model, depth, batch.encoded, np.unique(batch.rows[~there]), table)
-        return table.get(batch)
+        table = self._table((weights, depth, batch.encoded.name), batch.encoded.lengths, lasting and self.shared)
+        missing = np.unique(batch.rows[~table.there[batch.rows]])
+        if table.disk is not None and len(missing):
+            for row, value in table.disk.read(missing):
+                one = torch.from_numpy(value)[None]
+                table.put(np.asarray([row]), batch.encoded.lengths[[row]], one)
+            missing = missing[~table.there[missing]]
+        if len(missing):
+            self._fill(model, depth, batch.encoded, missing, table)
+        found = table.get(batch)
+        self._bound()
+        return found
 
     def forget(self, weights: str) -> None:
         """Drop the tables of weights that are no more."""
         for name in [name for name in self.tables if name[0] == weights]:
             del self.tables[name]
 
-    def _table(self, name: tuple[str, int, str], rows: int) -> Table:
+    def _table(self, name: tuple[str, int, str], lengths: np.ndarray, lasting: bool) -> Table:
         if name not in self.tables:
-            self.tables[name] = Table(rows)
+            disk = Rows(kept.named(*name, *_arithmetic()), lengths) if lasting else None
+            self.tables[name] = Table(len(lengths), disk)
         self.tables.move_to_end(name)
         return self.tables[name]
+
+    def _bound(self) -> None:
+        """Drop the tables that were not used for longest; the last one too where the disk has its rows."""
+        while self.tables and sum(table.bytes for table in self.tables.values()) > self.limit:
+            if len(self.tables) == 1 and next(iter(self.tables.values())).disk is None:
+                break
+            self.tables.popitem(last=False)
 
     def _fill(self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table) -> None:
         buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]
@@ -101,9 +127,9 @@ class Memo:
                     filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
                     values = model.run(encoded.batch(filled, int(bucket)), stop=depth)[: len(chunk)]
                     table.put(chunk, encoded.lengths[chunk], values)
+                    if table.disk is not None:
+                        table.disk.write(chunk, values.numpy())
         self.computed += len(rows)
-        while len(self.tables) > 1 and sum(t.bytes for t in self.tables.values()) > self.limit:
-            self.tables.popitem(last=False)
 
 
 def _together(length: int) -> int:
@@ -111,4 +137,9 @@ def _together(length: int) -> int:
     return max(FEWEST, min(MOST, TOKENS // length))
 
 
-memo = Memo()
+def _arithmetic() -> tuple[str, ...]:
+    """What the last bits of a number depend on."""
+    return torch.__version__, platform.machine(), torch.backends.cpu.get_cpu_capability()
+
+
+memo = Memo(shared=True)

@@ -34,23 +34,22 @@ SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
 class Attention(nn.Module):
     """Multi-head attention whose keys and values may be kept from step to step."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads, self.dropout = max(width // HEADS, 1), dropout
-        self.query, self.both, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.heads = max(width // HEADS, 1)
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
-    def keys(self, states: Tensor, there: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Keys and values ``[B, H, T, W / H]`` of states ``[B, T, W]``, or of ``[N, W]`` that are ``there``."""
-        both = self.both(states)
-        key, value = (both if there is None else spread(both, there)).chunk(2, dim=-1)
-        return self._split(key), self._split(value)
+    def keys(self, states: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values ``[B, H, T, W / H]`` of states ``[N, W]`` that are ``there`` ``[B, T]``."""
+        return self._split(spread(self.key(states), there)), self._split(spread(self.value(states), there))
 
-    def forward(self, states: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor | None, causal: bool = False) -> Tensor:
-        """``[B, L, W]`` reading ``keys``; ``mask`` is true where one may look."""
-        dropout = self.dropout if self.training else 0.0
-        query = self._split(self.query(states))
-        found = F.scaled_dot_product_attention(query, *keys, attn_mask=mask, dropout_p=dropout, is_causal=causal)
-        out: Tensor = self.out(found.transpose(1, 2).flatten(2))
+    def forward(
+        self, states: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor | None, there: Tensor, causal: bool = False
+    ) -> Tensor:
+        """States ``[N, W]`` that are ``there`` ``[B, L]`` reading ``keys``; ``mask`` is true where one may look."""
+        query = self._split(spread(self.query(states), there))
+        found = F.scaled_dot_product_attention(query, *keys, attn_mask=mask, is_causal=causal)
+        out: Tensor = self.out(found.transpose(1, 2).flatten(2)[there])
         return out
 
     def _split(self, states: Tensor) -> Tensor:
@@ -62,7 +61,7 @@ class Layer(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.own, self.input = Attention(width, dropout), Attention(width, dropout)
+        self.own, self.input = Attention(width), Attention(width)
         self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
         self.feed = nn.Sequential(
             nn.Linear(width, INNER * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(INNER * width, width)
@@ -70,15 +69,23 @@ class Layer(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(
-        self, states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor, past: tuple[Tensor, Tensor] | None = None
+        self,
+        states: Tensor,
+        there: Tensor,
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor,
+        past: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """``[B, L, W]`` after ``past``, the keys and values of earlier pieces; gives those of all."""
+        """States ``[N, W]`` of the pieces that are ``there`` ``[B, L]``, those of an example first; gives their keys.
+
+        ``past``: the keys and values of earlier pieces, which those given begin with.
+        """
         normed = self.norms[0](states)
-        keys = self.own.keys(normed)
+        keys = self.own.keys(normed, there)
         if past is not None:
             keys = (torch.cat([past[0], keys[0]], dim=2), torch.cat([past[1], keys[1]], dim=2))
-        states = states + self.drop(self.own(normed, keys, None, causal=past is None))
-        states = states + self.drop(self.input(self.norms[1](states), memory, mask))
+        states = states + self.drop(self.own(normed, keys, None, there, causal=past is None))
+        states = states + self.drop(self.input(self.norms[1](states), memory, mask, there))
         return states + self.drop(self.feed(self.norms[2](states))), keys
 
 
@@ -102,7 +109,7 @@ class Writer(nn.Module):
         self.register_buffer("pieces", torch.from_numpy(np.concatenate([[-2, -1], pieces])), persistent=False)
         self.words = nn.Embedding(len(pieces) + MARKS, width)
         self._begin_from(space.backbone.vectors(pieces), width)
-        self.read = nn.LayerNorm(width)
+        self.read = nn.LayerNorm(width, elementwise_affine=False)  # what reads it begins with a linear map
         self.layers = nn.ModuleList([Layer(width, dropout) for _ in range(layers)])
         self.norm, self.drop = nn.LayerNorm(width), nn.Dropout(dropout)
         self.out, self.bias = nn.Linear(width, width), nn.Parameter(torch.zeros(len(pieces) + MARKS))
@@ -130,25 +137,25 @@ class Writer(nn.Module):
         targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())].contiguous()
         there = targets >= 0
         wanted = self._index(targets)
-        before = F.pad(wanted, (1, 0), value=START)[:, :-1]
+        before, places = F.pad(wanted, (1, 0), value=START)[:, :-1], torch.arange(targets.shape[1]).expand_as(targets)
         read, memory = self._memory(hidden, batch)
-        states = self._embed(before, 0)
+        states = self._embed(before[there], places[there])  # padding costs nothing
         for layer, kept in zip(self.layers, memory, strict=True):
-            states, _ = layer(states, kept, batch.mask[:, None, None, :])
-        states = self.norm(states)
+            states, _ = layer(states, there, kept, batch.mask[:, None, None, :])
+        states, wanted = self.norm(states), wanted[there]
         scores = self._scores(states)
-        likelihood = scores.gather(-1, wanted[..., None])[..., 0]
+        likelihood = scores.gather(-1, wanted[:, None])[:, 0]
         said = wanted != OTHER
         if self.pointer is not None:
             source = self.pointer.source(read, batch)
-            shares, gate = self.pointer(states, source)
+            shares, gate = self.pointer(spread(states, there), source)
             same = source.plain[:, None, :] & (batch.inputs[:, None, :] == targets[..., None])
-            likelihood = mixed(likelihood, (shares * same).sum(-1), gate)
-            said = said | same.any(-1)
+            likelihood = mixed(likelihood, (shares * same).sum(-1)[there], gate[there])
+            said = said | same.any(-1)[there]
         loss = -likelihood
         if self.training:
-            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[..., MARKS:].mean(-1)
-        return loss.masked_fill(~(there & said), math.nan)
+            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[:, MARKS:].mean(-1)
+        return spread(loss.masked_fill(~said, math.nan), there).masked_fill(~there, math.nan)
 
     # -- writing
 
@@ -167,21 +174,21 @@ class Writer(nn.Module):
         index = self._index(batch.inputs)
         wide = None if source is None else Widened(self.pieces, index, index == OTHER, batch)
         past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
-        last = torch.full((len(batch), 1), START)
+        last, there = torch.full((len(batch),), START), torch.ones(len(batch), 1, dtype=torch.bool)
         for step in range(longest):
-            states = self._embed(last, step)
+            states = self._embed(last, torch.tensor([step]))
             for number, layer in enumerate(self.layers):
-                states, past[number] = layer(states, memory[number], mask, past[number])
+                states, past[number] = layer(states, there, memory[number], mask, past[number])
             states = self.norm(states)
-            scores = self._scores(states)[:, 0]
+            scores = self._scores(states)
             if wide is not None and self.pointer is not None:
-                shares, gate = self.pointer(states, source)
+                shares, gate = self.pointer(states[:, None], source)
                 scores = wide.scores(scores, shares[:, 0], gate[:, 0])
             kept = search.take(scores)
             past = [(one[0][kept], one[1][kept]) for one in past if one is not None] if beams > 1 else past
             if search.over():
                 break
-            last = search.last.reshape(-1, 1)
+            last = search.last.flatten()
             last = torch.where(last < len(self.pieces), last, OTHER)
         ids = self.pieces if wide is None else wide.ids
         return [ids[row].numpy() for row in search.best()]
@@ -198,8 +205,8 @@ class Writer(nn.Module):
         read: Tensor = self.read(hidden[batch.mask])
         return read, [layer.input.keys(read, batch.mask) for layer in self.layers]  # type: ignore[operator,union-attr]
 
-    def _embed(self, index: Tensor, start: int) -> Tensor:
-        out: Tensor = self.drop(self.words(index) + self.places[start : start + index.shape[1]])
+    def _embed(self, index: Tensor, places: Tensor) -> Tensor:
+        out: Tensor = self.drop(self.words(index) + self.places[places])
         return out
 
     def _scores(self, states: Tensor) -> Tensor:

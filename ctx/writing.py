@@ -45,7 +45,7 @@ class Writing(parts.Task):
         return len(backbone.decoder_parameters()[:-1]) or 1 + self.layers
 
     def head(self, space: parts.Space) -> nn.Module:
-        """The backbone's own decoder; else one of two layers over the pieces of the contexts' training texts."""
+        """The backbone's own decoder; else a small one over the pieces of the contexts' training texts."""
         own = space.backbone.decoder()
         if own is not None:
             return own

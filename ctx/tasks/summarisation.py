@@ -25,6 +25,7 @@ class Summarisation(writing.Writing):
     )
     floor_name = "its first sentence"
     longest = 48
+    layers = 1  # most of what it writes is copied, and the text is long: a second layer cost a third, gave nothing
     copies = True
     repeats = False
 

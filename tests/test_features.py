@@ -1,0 +1,180 @@
+"""Frozen outputs on disk: filled by several processes, read by others, and never wrong whatever happens to the file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.features import HEADER, Rows
+from ctx.home import home
+from ctx.parts import Choice
+from ctx.prefix import Memo
+from ctx.registry import part
+from ctx.train import train
+
+LENGTHS, WIDTH = np.arange(3, 43), 8
+EVERY = np.arange(len(LENGTHS))
+
+FILL = """
+import sys
+import numpy as np
+from ctx.features import Rows
+from tests.test_features import EVERY, LENGTHS, states
+limit, seed = map(int, sys.argv[2:])
+if limit:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+rows = Rows(sys.argv[1], LENGTHS)
+for row in np.random.default_rng(seed).permutation(EVERY):
+    rows.write(EVERY[[row]], states()[[row]])
+print(sum(1 for _ in rows.read(EVERY)))
+"""
+
+
+def states() -> np.ndarray:
+    """What is kept: ``[N, T, W]``."""
+    shape = (len(LENGTHS), int(LENGTHS.max()), WIDTH)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def filling(name: str, limit: int = 0, seed: int = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", FILL, name, str(limit), str(seed)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+
+
+def right(found: Iterator[tuple[int, np.ndarray]]) -> list[int]:
+    """The rows that are there, each compared."""
+    rows = []
+    for row, value in found:
+        assert np.array_equal(value, states()[row, : LENGTHS[row]])
+        rows.append(row)
+    return rows
+
+
+def file(name: str) -> Path:
+    return home() / "features" / f"{name}.bin"
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A file with every row."""
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    Rows("filled", LENGTHS).write(EVERY, states())
+    return "filled"
+
+
+def test_two_processes_that_fill_one_file_leave_all_rows_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    for process in [filling("both", seed=seed) for seed in (1, 2)]:
+        assert process.communicate()[0].split() == [str(len(EVERY))]
+    assert right(Rows("both", LENGTHS).read(EVERY)) == EVERY.tolist()
+
+
+def test_texts_of_one_state_come_back_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    kept = states()[:, 0]
+    Rows("flat", LENGTHS).write(EVERY[5:], kept[5:])
+    found = dict(Rows("flat", LENGTHS).read(EVERY))
+    assert list(found) == EVERY[5:].tolist()
+    assert all(np.array_equal(value, kept[row]) for row, value in found.items())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.01, 0.3, 0.9])
+def test_of_a_file_cut_short_what_is_whole_is_read_and_the_rest_is_written_again(filled: str, share: float) -> None:
+    content = file(filled).read_bytes()
+    file(filled).write_bytes(content[: int(len(content) * share)])
+    rows = Rows(filled, LENGTHS)
+    there = right(rows.read(EVERY))
+    assert len(there) < len(EVERY)
+    rows.write(EVERY, states())
+    assert right(Rows(filled, LENGTHS).read(EVERY)) == EVERY.tolist()
+
+
+def test_wherever_a_bit_is_flipped_nothing_wrong_is_read(filled: str) -> None:
+    content = file(filled).read_bytes()
+    random = np.random.default_rng(0)
+    for place in [*range(HEADER.size), *random.integers(HEADER.size, len(content), 60).tolist()]:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << int(random.integers(8))
+        file(filled).write_bytes(bytes(flipped))
+        rows = Rows(filled, LENGTHS)
+        missing = np.setdiff1d(EVERY, right(rows.read(EVERY)))
+        rows.write(missing, states()[missing])
+        assert right(Rows(filled, LENGTHS).read(EVERY)) == EVERY.tolist()
+
+
+def test_a_file_that_is_deleted_while_it_is_in_use_goes_on_serving_who_has_it(filled: str) -> None:
+    rows = Rows(filled, LENGTHS)
+    file(filled).unlink()
+    assert right(rows.read(EVERY)) == EVERY.tolist()
+    assert right(Rows(filled, LENGTHS).read(EVERY)) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on a process's files there")
+def test_where_the_disk_takes_no_more_the_rows_that_it_took_are_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    process = filling("full", limit=10_000)
+    printed = process.communicate()[0]
+    assert process.returncode == 0
+    found = right(Rows("full", LENGTHS).read(EVERY))
+    assert 0 < len(found) == int(printed) < len(EVERY)
+
+
+def test_where_no_file_can_be_made_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "features").write_text("in the way")
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    rows = Rows("none", LENGTHS)
+    rows.write(EVERY, states())
+    assert right(rows.read(EVERY)) == []
+
+
+# -- in training
+
+CONFIG = RunConfig(
+    sources=(SourceChoice(id="sentiment/sample-cafes-en", size=60),),
+    target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
+    backbone=Choice(name="tiny"),
+    optim=Optim(epochs=2, min_updates=4),
+)
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As though the tiny encoder were one that others share."""
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    monkeypatch.setattr(part("backbones", "tiny"), "pretrained", True)
+
+
+@pytest.mark.usefixtures("pretrained")
+@pytest.mark.parametrize("tuning", [Choice(name="head"), Choice(name="freeze", knobs={"layers": 1})])
+def test_another_process_computes_nothing_again_and_gets_the_same_bits(tuning: Choice) -> None:
+    config = CONFIG.model_copy(update={"tuning": tuning})
+    plain, first, second = Memo(), Memo(shared=True), Memo(limit=1, shared=True)  # the last remembers nothing
+    without, cold, warm = (list(train(config, features=memo)) for memo in (plain, first, second))
+    assert first.computed == plain.computed > 0
+    assert second.computed == 0
+    for events in (cold, warm):
+        assert [(e.step, e.values) for e in events] == [(e.step, e.values) for e in without]
+        ends = without[-1].snapshot().tensors, events[-1].snapshot().tensors
+        assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.usefixtures("pretrained")
+def test_what_only_a_run_can_use_is_not_kept_on_disk() -> None:
+    list(train(CONFIG.model_copy(update={"tuning": Choice(name="full")}), features=Memo(shared=True)))
+    assert not (home() / "features").exists()
+
+
+def test_random_encoders_are_not_kept_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    list(train(CONFIG.model_copy(update={"tuning": Choice(name="head")}), features=Memo(shared=True)))
+    assert not (home() / "features").exists()
