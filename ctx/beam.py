@@ -27,8 +27,13 @@ class Search:
         """The piece that was written last ``[B, K]``."""
         return self.written[..., -1]
 
-    def take(self, scores: Tensor) -> Tensor:
-        """Go on with the best of all next pieces, log-probabilities ``[B · K, V]``; gives the rows that went on."""
+    def take(self, scores: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Go on with the best of all next pieces, log-probabilities ``[B · K, V]``; gives the rows that went on.
+
+        ``rows``: those that the scores are of, where the other texts have ended.
+        """
+        if rows is not None and len(rows) < self.total.numel():
+            scores = scores.new_zeros(self.total.numel(), scores.shape[1]).index_copy(0, rows, scores)
         scores = scores.reshape(*self.total.shape, -1)
         if not self.repeats and self.written.shape[-1] > 2:
             scores = scores.scatter(-1, self._third(), -math.inf)
@@ -49,6 +54,10 @@ class Search:
         one, two, three = self.written[..., :-2], self.written[..., 1:-1], self.written[..., 2:]
         again = (one == self.written[..., -2:-1]) & (two == self.written[..., -1:])
         return torch.where(again, three, 0)
+
+    def unfinished(self) -> Tensor:
+        """The rows ``[B · K]`` of examples of which a beginning goes on."""
+        return (~self.ended.all(1)).repeat_interleave(self.beams)
 
     def over(self) -> bool:
         """Whether every beginning has ended."""

@@ -6,6 +6,7 @@ A pointer-generator (See et al. 2017, eq. 8 and 9): what a vocabulary lacks, a n
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -64,6 +65,12 @@ class Widened:
         index = index.clone()
         index[lacking] = len(pieces) + inverse
         self.place, self.ids = index, torch.cat([pieces, more])
+
+    def of(self, rows: Tensor) -> Widened:
+        """The same vocabulary for some rows of the batch ``[B]``, true where kept."""
+        fewer = copy(self)
+        fewer.place = self.place[rows]
+        return fewer
 
     def scores(self, scores: Tensor, shares: Tensor, gate: Tensor) -> Tensor:
         """Log-probabilities ``[B, V + X]`` from those of the vocabulary ``[B, V]``, shares ``[B, T]``, gate ``[B]``."""

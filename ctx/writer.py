@@ -174,9 +174,9 @@ class Writer(nn.Module):
         index = self._index(batch.inputs)
         wide = None if source is None else Widened(self.pieces, index, index == OTHER, batch)
         past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
-        last, there = torch.full((len(batch),), START), torch.ones(len(batch), 1, dtype=torch.bool)
+        rows, last = torch.arange(len(batch)), torch.full((len(batch),), START)
         for step in range(longest):
-            states = self._embed(last, torch.tensor([step]))
+            states, there = self._embed(last, torch.tensor([step])), torch.ones(len(rows), 1, dtype=torch.bool)
             for number, layer in enumerate(self.layers):
                 states, past[number] = layer(states, there, memory[number], mask, past[number])
             states = self.norm(states)
@@ -184,11 +184,18 @@ class Writer(nn.Module):
             if wide is not None and self.pointer is not None:
                 shares, gate = self.pointer(states[:, None], source)
                 scores = wide.scores(scores, shares[:, 0], gate[:, 0])
-            kept = search.take(scores)
-            past = [(one[0][kept], one[1][kept]) for one in past if one is not None] if beams > 1 else past
+            kept, unfinished = search.take(scores, rows), search.unfinished()[rows]
             if search.over():
                 break
-            last = search.last.flatten()
+            on = rows
+            if 2 * int(unfinished.sum()) <= len(rows):  # texts that have ended cost nothing more
+                on, mask = rows[unfinished], mask[unfinished]
+                memory = [(key[unfinished], value[unfinished]) for key, value in memory]
+                source, wide = source and Source(*(part[unfinished] for part in source)), wide and wide.of(unfinished)
+            if on is not rows or beams > 1:
+                place = torch.searchsorted(rows, kept[on])
+                past = [(one[0][place], one[1][place]) for one in past if one is not None]
+            rows, last = on, search.last.flatten()[on]
             last = torch.where(last < len(self.pieces), last, OTHER)
         ids = self.pieces if wide is None else wide.ids
         return [ids[row].numpy() for row in search.best()]

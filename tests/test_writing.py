@@ -70,23 +70,40 @@ def test_what_it_writes_step_by_step_has_the_likelihood_that_it_gives_at_once(
     assert (-losses.nansum(1)).tolist() == pytest.approx(search.total[best].tolist(), abs=1e-4)
 
 
+@pytest.mark.parametrize("beams", [1, 4])
 @pytest.mark.parametrize("copies", [False, True])
-def test_by_beam_a_text_is_what_it_is_alone_whatever_stands_beside_it(copies: bool) -> None:
+def test_a_text_is_what_it_is_alone_whatever_stands_beside_it_and_ends_before_it(copies: bool, beams: int) -> None:
     writer, pairs, batch, hidden = setting(copies)
     learn(writer, batch, hidden, 30)
     with torch.inference_mode():
-        together = writer.write(hidden, batch, 8, 4)
+        together = writer.write(hidden, batch, 8, beams)
+        assert len({len(text) for text in together}) > 3
         for row in range(16):
             alone, length = pairs.batch(np.asarray([row])), int(pairs.lengths[row])
             alone.length = length
-            assert writer.write(hidden[row : row + 1, :length], alone, 8, 4)[0].tolist() == together[row].tolist()
+            assert writer.write(hidden[row : row + 1, :length], alone, 8, beams)[0].tolist() == together[row].tolist()
+
+
+def test_texts_that_have_ended_cost_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, _, batch, hidden = setting()
+    learn(writer, batch, hidden, 60)
+    rows: list[int] = []
+    embed = Writer._embed
+    monkeypatch.setattr(
+        Writer, "_embed", lambda self, index, places: (rows.append(len(index)), embed(self, index, places))[1]
+    )
+    with torch.inference_mode():
+        texts = writer.write(hidden, batch, 12)
+    longer = [sum(len(text) >= step for text in texts) for step in range(len(rows))]
+    assert all(at_work < 2 * left for at_work, left in zip(rows[1:], longer[1:], strict=True))
+    assert rows[-1] < rows[0]
 
 
 def test_no_beam_can_follow_a_place_that_stands_for_no_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     writer, _, batch, hidden = setting(copies=True)
     asked: list[Tensor] = []
     take = Search.take
-    monkeypatch.setattr(Search, "take", lambda self, scores: (asked.append(scores), take(self, scores))[1])
+    monkeypatch.setattr(Search, "take", lambda self, scores, rows: (asked.append(scores), take(self, scores, rows))[1])
     with torch.inference_mode():
         writer.eval().write(hidden, batch, 2, 2)
     assert all((scores[:, : OTHER + 1] < -1000).all() for scores in asked)
