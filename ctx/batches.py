@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,14 @@ class Encoded:
     references: np.ndarray
     lengths: np.ndarray
     tokens: bool
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what a backbone reads: the token ids of every row."""
+        content = hashlib.sha256(self.lengths.tobytes())
+        for row in self.inputs:
+            content.update(np.ascontiguousarray(row).data)
+        return content.hexdigest()
 
     def batch(self, rows: np.ndarray, length: int = 0) -> Batch:
         """The rows as a batch, padded to the next bucket above the longest (or to ``length``)."""

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Search:
@@ -30,30 +31,24 @@ class Search:
     def take(self, scores: Tensor, rows: Tensor | None = None) -> Tensor:
         """Go on with the best of all next pieces, log-probabilities ``[B · K, V]``; gives the rows that went on.
 
-        ``rows``: those that the scores are of, where the other texts have ended.
+        ``rows``: those that the scores are of, in order and of whole examples, where the other texts have ended.
         """
-        if rows is not None and len(rows) < self.total.numel():
-            scores = scores.new_zeros(self.total.numel(), scores.shape[1]).index_copy(0, rows, scores)
-        scores = scores.reshape(*self.total.shape, -1)
-        if not self.repeats and self.written.shape[-1] > 2:
-            scores = scores.scatter(-1, self._third(), -math.inf)
-        stay = torch.full_like(scores, -math.inf)
+        live = torch.arange(len(self.total)) if rows is None else rows[:: self.beams] // self.beams
+        scores, so_far, ended = scores.reshape(len(live), self.beams, -1), self.written[live], self.ended[live]
+        if not self.repeats and so_far.shape[-1] > 2:
+            scores = scores.scatter(-1, _third(so_far), -math.inf)
+        stay = torch.full_like(scores[:1, :1], -math.inf)
         stay[..., self.end] = 0.0
-        totals = self.total[..., None] + torch.where(self.ended[..., None], stay, scores)
-        self.total, chosen = totals.flatten(1).topk(self.beams)
+        totals = self.total[live, :, None] + torch.where(ended[..., None], stay, scores)
+        self.total[live], chosen = totals.flatten(1).topk(self.beams)
         beam, piece = chosen // scores.shape[-1], chosen % scores.shape[-1]
-        before = self.ended.gather(1, beam)
-        self.length = self.length.gather(1, beam) + (~before).float()
-        self.ended = before | (piece == self.end)
-        written = self.written.gather(1, beam[..., None].expand(-1, -1, self.written.shape[-1]))
-        self.written = torch.cat([written, piece[..., None]], dim=-1)
-        return (beam + torch.arange(len(beam))[:, None] * self.beams).flatten()
-
-    def _third(self) -> Tensor:
-        """The pieces ``[B, K, L]`` that once followed the last two; 0, which nobody writes, where others did."""
-        one, two, three = self.written[..., :-2], self.written[..., 1:-1], self.written[..., 2:]
-        again = (one == self.written[..., -2:-1]) & (two == self.written[..., -1:])
-        return torch.where(again, three, 0)
+        ended = ended.gather(1, beam)
+        self.length[live] = self.length[live].gather(1, beam) + (~ended).float()
+        self.ended[live] = ended | (piece == self.end)
+        self.written = F.pad(self.written, (0, 1), value=self.end)
+        so_far = so_far.gather(1, beam[..., None].expand(-1, -1, so_far.shape[-1]))
+        self.written[live] = torch.cat([so_far, piece[..., None]], dim=-1)
+        return (beam + live[:, None] * self.beams).flatten()
 
     def unfinished(self) -> Tensor:
         """The rows ``[B · K]`` of examples of which a beginning goes on."""
@@ -68,3 +63,10 @@ class Search:
         best = (self.total / self.length.clamp(min=1)).argmax(1)
         rows = self.written[torch.arange(len(best)), best]
         return [row[row != self.end] for row in rows]
+
+
+def _third(written: Tensor) -> Tensor:
+    """The pieces ``[B, K, L - 2]`` that once followed the last two of ``[B, K, L]``; else 0, which nobody writes."""
+    one, two, three = written[..., :-2], written[..., 1:-1], written[..., 2:]
+    again = (one == written[..., -2:-1]) & (two == written[..., -1:])
+    return torch.where(again, three, 0)

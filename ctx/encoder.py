@@ -32,7 +32,12 @@ def pretrained(folder: Path) -> Any:
     from transformers import AutoModel
 
     return AutoModel.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, attn_implementation="sdpa"
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        attn_implementation="sdpa",
+        dtype=torch.float32,  # by default what the file has, which may be half of that
     )
 
 

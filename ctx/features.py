@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
@@ -19,84 +20,106 @@ from ctx import kept
 
 HEADER = struct.Struct("<4sIII")  # what it is, numbers a state, whether a row is one state, rows
 MAGIC, ENTRY, NUMBER = b"ctx1", 4, 4  # bytes of a checksum, and of a float32
+BYTES, FREE = 2e9, 1e9  # all files may take, the least recently used go; what a disk must have left for a row more
+TOUCH_SECONDS = 60  # between two marks that a file is in use
 
 
 class Rows:
-    """The rows of one file: ``[W]`` each, or ``[T, W]`` without padding. What fails is left out, never raised."""
+    """The rows of one file: ``[W]`` each, or ``[T, W]`` without padding. What fails is left out, never raised.
+
+    The file is opened for each call: it may be deleted, and made again by another process, at any time.
+    """
 
     def __init__(self, name: str, lengths: np.ndarray) -> None:
         """``name`` says what the numbers follow from; ``lengths``: tokens of each row ``[N]``."""
         self.lengths = lengths
         self.starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        self.file = kept.opened("features", name) if hasattr(os, "pread") else None
-        self.head: tuple[int, bool] | None = None  # numbers a state, whether a row is one state
-
-    def __del__(self) -> None:
-        if self.file is not None:
-            with suppress(OSError):
-                os.close(self.file)
+        self.path = kept.place("features", name, "bin")
+        self.touched = 0.0
+        self.usable = hasattr(os, "pread")  # until a row could not be written
 
     def read(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Those of the rows that are there and whole, each with its number."""
-        if self.file is None or (self.head is None and not self._know()):
-            return
-        assert self.head is not None
-        found = self._at(HEADER.size, ENTRY * len(self.lengths))
-        sums = np.frombuffer(found[: len(found) // ENTRY * ENTRY], np.uint32)
-        for row in rows[rows < len(sums)]:
-            if sums[row]:
-                content = self._at(*self._place(row))
-                if _sum(content) == sums[row]:
-                    yield int(row), self._shaped(content)
+        with self._opened(os.O_RDONLY) as file:
+            shape = None if file is None else self._shape(file)
+            if file is None or shape is None:
+                return
+            sums = np.zeros(len(self.lengths), np.uint32)
+            os.preadv(file, [sums.data], HEADER.size)
+            for row in rows[sums[rows] > 0].tolist():
+                begin, numbers = self._place(row, *shape)
+                value = np.empty(numbers, np.float32)
+                if os.preadv(file, [value.data], begin) == value.nbytes and _sum(value) == sums[row]:
+                    yield row, value if shape[1] else value.reshape(-1, shape[0])
 
     def write(self, rows: np.ndarray, values: np.ndarray) -> None:
         """Keep rows ``[n, W]``, or ``[n, T, W]`` of which the padding is left out; ``values`` are float32."""
-        if self.file is None:
+        if not self.usable:
             return
+        self._make()
+        self.usable = False
+        shape = values.shape[-1], values.ndim == 2
+        with self._opened(os.O_RDWR | os.O_CREAT) as file:
+            if file is None or _left(file) < FREE:
+                return
+            if self._shape(file) != shape:
+                os.pwrite(file, HEADER.pack(MAGIC, *shape, len(self.lengths)), 0)
+            for row, value in zip(rows.tolist(), values, strict=True):
+                content = np.ascontiguousarray(value if shape[1] else value[: self.lengths[row]])
+                if os.pwrite(file, content.data, self._place(row, *shape)[0]) < content.nbytes:
+                    return
+                os.pwrite(file, np.uint32(_sum(content)).data, HEADER.size + ENTRY * row)
+            self.usable = True
+
+    def _make(self) -> None:
+        """Make room for a file that isn't there yet."""
+        if not self.path.exists():
+            kept.trim(BYTES, 0.0, ("features",))
+            with suppress(OSError):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[int | None]:
+        """A descriptor; None where there can be none. An error of the disk ends the block, without a word."""
+        file = None
         with suppress(OSError):
-            self._say(values.shape[-1], values.ndim == 2)
-            for row, value in zip(rows, values, strict=True):
-                content = np.ascontiguousarray(value if value.ndim == 1 else value[: self.lengths[row]]).tobytes()
-                place, size = self._place(row)
-                if os.pwrite(self.file, content, place) == size:
-                    os.pwrite(self.file, np.uint32(_sum(content)).tobytes(), HEADER.size + ENTRY * int(row))
+            file = os.open(self.path, flags, 0o644)
+        try:
+            with suppress(OSError):
+                yield file
+        finally:
+            if file is not None:
+                self._touch(file)
+                os.close(file)
 
-    def _know(self) -> bool:
-        """Read the file's own account of itself."""
-        content = self._at(0, HEADER.size)
-        if len(content) == HEADER.size:
-            magic, width, flat, rows = HEADER.unpack(content)
-            if (magic, rows) == (MAGIC, len(self.lengths)) and 0 < width < 2**16:
-                self.head = width, bool(flat)
-        return self.head is not None
+    def _touch(self, file: int) -> None:
+        if time.monotonic() - self.touched > TOUCH_SECONDS:
+            self.touched = time.monotonic()
+            with suppress(OSError):  # another person's
+                os.utime(file)
 
-    def _say(self, width: int, flat: bool) -> None:
-        """Write it, where the file says nothing or something else."""
-        if self.head != (width, flat) and self.file is not None:
-            self.head = width, flat
-            os.pwrite(self.file, HEADER.pack(MAGIC, width, flat, len(self.lengths)), 0)
+    def _shape(self, file: int) -> tuple[int, bool] | None:
+        """Numbers a state, and whether a row is one state, by the file's own account; None where it has none."""
+        content = os.pread(file, HEADER.size, 0)
+        if len(content) < HEADER.size:
+            return None
+        magic, width, flat, rows = HEADER.unpack(content)
+        right = (magic, rows) == (MAGIC, len(self.lengths)) and 0 < width < 2**16 and flat < 2
+        return (width, bool(flat)) if right else None
 
-    def _place(self, row: int) -> tuple[int, int]:
-        """Where a row begins, and its bytes."""
-        assert self.head is not None
-        width, flat = self.head
-        first, count = (int(row), 1) if flat else (int(self.starts[row]), int(self.lengths[row]))
+    def _place(self, row: int, width: int, flat: bool) -> tuple[int, int]:
+        """Where a row begins, and its numbers."""
+        first, count = (row, 1) if flat else (int(self.starts[row]), int(self.lengths[row]))
         begin = HEADER.size + ENTRY * len(self.lengths)
-        return begin + NUMBER * width * first, NUMBER * width * count
-
-    def _at(self, place: int, size: int) -> bytes:
-        assert self.file is not None
-        with suppress(OSError):
-            return os.pread(self.file, size, place)
-        return b""
-
-    def _shaped(self, content: bytes) -> np.ndarray:
-        assert self.head is not None
-        width, flat = self.head
-        numbers = np.frombuffer(bytearray(content), np.float32)  # of its own: tensors may be written to
-        return numbers if flat else numbers.reshape(-1, width)
+        return begin + NUMBER * width * first, width * count
 
 
-def _sum(content: bytes) -> int:
+def _sum(content: np.ndarray) -> int:
     """The checksum of a row; 0 stands for a row that isn't there."""
-    return zlib.crc32(content) or 1
+    return zlib.crc32(content.data) or 1
+
+
+def _left(file: int) -> float:
+    """Bytes that the file's disk has left for us."""
+    about = os.fstatvfs(file)
+    return float(about.f_bavail * about.f_frsize)

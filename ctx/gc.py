@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctx import kept
+from ctx import features, kept
 from ctx.checkpoint import SUFFIX
 from ctx.errors import BadInput
 from ctx.home import home
@@ -21,7 +21,7 @@ from ctx.imports import uploads
 from ctx.records import ENDED
 from ctx.store import Store
 
-CACHE_BYTES, CACHE_SECONDS = 2e9, 90 * 86_400  # of what can be computed again: in all, and since it was last used
+CACHE_BYTES, CACHE_SECONDS = 500e6, 90 * 86_400  # of what can be computed again: in all, and since it was last used
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
                 left -= path.stat().st_size
                 path.unlink()
                 files += 1
-    cached = kept.trim(CACHE_BYTES, time.time() - CACHE_SECONDS)
+    unused = time.time() - CACHE_SECONDS
+    cached = kept.trim(CACHE_BYTES, unused, kept.FOLDERS) + kept.trim(features.BYTES, unused, kept.LARGE)
     return Collected(len(purged), files, before - left, left, cached)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,8 @@ import numpy as np
 
 from ctx.home import home
 
-FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens", "features")
+FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens")
+LARGE = ("features",)  # bounded by themselves: they would push out the others
 
 
 def named(*content: Any) -> str:
@@ -32,94 +33,85 @@ def named(*content: Any) -> str:
 def document(folder: str, name: str) -> dict[str, Any] | None:
     """The document kept under this name; None where there is none that can be read."""
     with suppress(OSError, ValueError):
-        place = _place(folder, name, "json")
-        found = json.loads(place.read_bytes())
-        _touch(place)
+        path = place(folder, name, "json")
+        found = json.loads(path.read_bytes())
+        _touch(path)
         return found if isinstance(found, dict) else None
     return None
 
 
 def keep_document(folder: str, name: str, found: dict[str, Any]) -> None:
     """Keep a document under this name."""
-    _write(_place(folder, name, "json"), json.dumps(found, ensure_ascii=False).encode())
+    _write(place(folder, name, "json"), json.dumps(found, ensure_ascii=False).encode())
 
 
 def drop_document(folder: str, name: str) -> None:
     """Remove the document kept under this name, if it is there."""
     with suppress(OSError):
-        _place(folder, name, "json").unlink(missing_ok=True)
+        place(folder, name, "json").unlink(missing_ok=True)
 
 
 def array(folder: str, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """The array kept under this name, or the one made now, kept from then on."""
-    place = _place(folder, name, "npy")
+    path = place(folder, name, "npy")
     with suppress(OSError, ValueError):
-        found = np.asarray(np.load(place, allow_pickle=False))
-        _touch(place)
+        found = np.asarray(np.load(path, allow_pickle=False))
+        _touch(path)
         return found
     made, content = make(), BytesIO()
     np.save(content, made, allow_pickle=False)
-    _write(place, content.getvalue())
+    _write(path, content.getvalue())
     return made
 
 
 def arrays(folder: str, name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The named arrays kept under this name, or those made now, kept from then on."""
-    place = _place(folder, name, "npz")
+    path = place(folder, name, "npz")
     with suppress(OSError, ValueError, EOFError, BadZipFile, AttributeError):
-        found = dict(np.load(BytesIO(place.read_bytes()), allow_pickle=False))
-        _touch(place)
+        found = dict(np.load(BytesIO(path.read_bytes()), allow_pickle=False))
+        _touch(path)
         return found
     made, content = make(), BytesIO()
     np.savez(content, allow_pickle=False, **made)
-    _write(place, content.getvalue())
+    _write(path, content.getvalue())
     return made
 
 
-def opened(folder: str, name: str) -> int | None:
-    """A descriptor of the file kept under this name, to read and write at places; None where there can be none."""
-    with suppress(OSError):
-        place = _place(folder, name, "bin")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(place, os.O_RDWR | os.O_CREAT, 0o644)
-        _touch(place)
-        return file
-    return None
-
-
-def trim(most: float, before: float) -> int:
+def trim(most: float, before: float, folders: Sequence[str]) -> int:
     """Remove what was last used before a time (epoch seconds), then the least recently used beyond ``most`` bytes.
 
-    Gives the bytes that it freed.
+    Gives the bytes that it freed; of a file with holes what it takes counts.
     """
     found = []
-    for place in (path for folder in FOLDERS for path in (home() / folder).glob("*")):
+    for path in (path for folder in folders for path in (home() / folder).glob("*")):
         with suppress(OSError):
-            about = place.stat()
-            found.append((about.st_mtime, getattr(about, "st_blocks", about.st_size // 512) * 512, place))
+            about = path.stat()
+            size = min(about.st_size, 512 * getattr(about, "st_blocks", about.st_size))
+            found.append((about.st_mtime, size, path))
     left, freed = sum(size for _, size, _ in found), 0
-    for used, size, place in sorted(found):
+    for used, size, path in sorted(found):
         if used >= before and left - freed <= most:
             break
         with suppress(OSError):
-            place.unlink()
+            path.unlink()
             freed += size
     return freed
 
 
-def _place(folder: str, name: str, ending: str) -> Path:
-    assert folder in FOLDERS, folder  # others would never be trimmed
+def place(folder: str, name: str, ending: str) -> Path:
+    """Where something of this name is kept."""
+    assert folder in (*FOLDERS, *LARGE), folder  # others would never be trimmed
     return home() / folder / f"{name}.{ending}"
 
 
-def _touch(place: Path) -> None:
+def _touch(path: Path) -> None:
     with suppress(OSError):  # another person's
-        os.utime(place)
+        os.utime(path)
 
 
-def _write(place: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     with suppress(OSError):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f"{place.name}.{uuid4().hex}.part")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
         part.write_bytes(content)
-        part.replace(place)
+        part.replace(path)

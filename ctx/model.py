@@ -113,8 +113,8 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
 
 def weights_name(config: RunConfig) -> str:
     """Names the weights that a run's backbone starts from."""
-    digest: str = make("backbones", config.backbone).digest(config.seed)
-    return f"{config.backbone.model_dump_json()}:{digest}"
+    backbone: Backbone = make("backbones", config.backbone)
+    return f"{config.backbone.model_dump_json()}:{backbone.version}:{backbone.digest(config.seed)}"
 
 
 _loaded: OrderedDict[str, tuple[list[tuple[str, nn.Module]], int]] = OrderedDict()

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import platform
 from collections import OrderedDict
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ctx.model import Model
 
 TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most and at least so many rows
+VERSION = 1  # raised by hand when the same tokens give other numbers
+WITHOUT_DISK = 8  # times as much memory for tables that would have to be computed again
 
 
 class Table:
@@ -41,19 +45,34 @@ class Table:
         self.flat: Tensor | None = None
         self.bytes = 0
 
+    @property
+    def readable(self) -> bool:
+        """Whether what memory drops can be read again."""
+        return self.disk is not None and self.disk.usable
+
+    def recall(self, rows: np.ndarray) -> np.ndarray:
+        """Take rows from the disk; gives those that it lacks."""
+        for row, value in self.disk.read(rows) if self.disk is not None else ():
+            self._keep(row, torch.from_numpy(value))
+        lacks: np.ndarray = rows[~self.there[rows]]
+        return lacks
+
     def put(self, rows: np.ndarray, lengths: np.ndarray, values: Tensor) -> None:
         """Keep ``[B, W]`` or ``[B, T, W]``; the latter without its padding."""
-        if values.ndim == 2:
+        for row, length, value in zip(rows.tolist(), lengths.tolist(), values, strict=True):
+            self._keep(row, value if value.ndim == 1 else value[:length].clone())
+
+    def _keep(self, row: int, value: Tensor) -> None:
+        if value.ndim == 1:
             if self.flat is None:
-                self.flat = values.new_zeros(len(self.there), values.shape[1])
+                self.flat = value.new_zeros(len(self.there), len(value))
                 self.bytes = self.flat.nbytes
-            self.flat[torch.from_numpy(rows)] = values
+            self.flat[row] = value
         else:
             self.ragged = self.ragged or [None] * len(self.there)
-            for row, length, value in zip(rows, lengths, values, strict=True):
-                self.ragged[row] = value[:length].clone()
-                self.bytes += int(length) * value.shape[1] * value.element_size()
-        self.there[rows] = True
+            self.ragged[row] = value
+            self.bytes += value.nbytes
+        self.there[row] = True
 
     def get(self, batch: Batch) -> Tensor:
         """The rows of a batch, padded to its length."""
@@ -63,13 +82,14 @@ class Table:
 
 
 class Memo:
-    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 500).
+    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 250).
 
-    ``shared``: tables that other processes can use are kept on disk too.
+    ``shared``: tables that other processes can use are kept on disk too. Those that aren't may take ``WITHOUT_DISK``
+    times as much.
     """
 
     def __init__(self, limit: int | None = None, shared: bool = False) -> None:
-        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "500")) * 10**6
+        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "250")) * 10**6
         self.shared = shared
         self.tables: OrderedDict[tuple[str, int, str], Table] = OrderedDict()
         self.computed = 0  # rows that were not there and had to be computed
@@ -84,15 +104,12 @@ class Memo:
         if not batch.encoded.name:  # drawn for one batch only
             with torch.no_grad():
                 return model.run(batch, stop=depth)
-        table = self._table((weights, depth, batch.encoded.name), batch.encoded.lengths, lasting and self.shared)
+        table = self._table(weights, depth, batch.encoded, lasting and self.shared)
         missing = np.unique(batch.rows[~table.there[batch.rows]])
-        if table.disk is not None and len(missing):
-            for row, value in table.disk.read(missing):
-                one = torch.from_numpy(value)[None]
-                table.put(np.asarray([row]), batch.encoded.lengths[[row]], one)
-            missing = missing[~table.there[missing]]
         if len(missing):
-            self._fill(model, depth, batch.encoded, missing, table)
+            with torch.inference_mode(False), torch.no_grad():  # evaluation asks too, and training reads it later
+                missing = table.recall(missing)
+                self._fill(model, depth, batch.encoded, missing, table)
         found = table.get(batch)
         self._bound()
         return found
@@ -102,33 +119,35 @@ class Memo:
         for name in [name for name in self.tables if name[0] == weights]:
             del self.tables[name]
 
-    def _table(self, name: tuple[str, int, str], lengths: np.ndarray, lasting: bool) -> Table:
+    def _table(self, weights: str, depth: int, encoded: Encoded, lasting: bool) -> Table:
+        name = weights, depth, encoded.name
         if name not in self.tables:
-            disk = Rows(kept.named(*name, *_arithmetic()), lengths) if lasting else None
-            self.tables[name] = Table(len(lengths), disk)
+            shared = lasting and encoded.tokens
+            disk = Rows(kept.named(weights, depth, encoded.digest, *_arithmetic()), encoded.lengths) if shared else None
+            self.tables[name] = Table(len(encoded.lengths), disk)
         self.tables.move_to_end(name)
         return self.tables[name]
 
     def _bound(self) -> None:
         """Drop the tables that were not used for longest; the last one too where the disk has its rows."""
-        while self.tables and sum(table.bytes for table in self.tables.values()) > self.limit:
-            if len(self.tables) == 1 and next(iter(self.tables.values())).disk is None:
-                break
-            self.tables.popitem(last=False)
+        for limit, spared, again in ((self.limit, 0, True), (WITHOUT_DISK * self.limit, 1, False)):
+            tables = {name: table for name, table in self.tables.items() if table.readable == again}
+            while len(tables) > spared and sum(table.bytes for table in tables.values()) > limit:
+                oldest = next(iter(tables))
+                del tables[oldest], self.tables[oldest]
 
     def _fill(self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table) -> None:
         buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]
-        with torch.inference_mode(False), torch.no_grad():  # evaluation asks too, and training reads it later
-            for bucket in np.unique(buckets):
-                inside = rows[buckets == bucket]
-                count = _together(int(bucket)) if encoded.tokens else MOST
-                for start in range(0, len(inside), count):
-                    chunk = inside[start : start + count]
-                    filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
-                    values = model.run(encoded.batch(filled, int(bucket)), stop=depth)[: len(chunk)]
-                    table.put(chunk, encoded.lengths[chunk], values)
-                    if table.disk is not None:
-                        table.disk.write(chunk, values.numpy())
+        for bucket in np.unique(buckets):
+            inside = rows[buckets == bucket]
+            count = _together(int(bucket)) if encoded.tokens else MOST
+            for start in range(0, len(inside), count):
+                chunk = inside[start : start + count]
+                filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
+                values = model.run(encoded.batch(filled, int(bucket)), stop=depth)[: len(chunk)]
+                table.put(chunk, encoded.lengths[chunk], values)
+                if table.disk is not None:
+                    table.disk.write(chunk, values.numpy())
         self.computed += len(rows)
 
 
@@ -137,9 +156,11 @@ def _together(length: int) -> int:
     return max(FEWEST, min(MOST, TOKENS // length))
 
 
-def _arithmetic() -> tuple[str, ...]:
+@cache
+def _arithmetic() -> tuple[str | int, ...]:
     """What the last bits of a number depend on."""
-    return torch.__version__, platform.machine(), torch.backends.cpu.get_cpu_capability()
+    machine = platform.machine(), torch.backends.cpu.get_cpu_capability()
+    return VERSION, TOKENS, MOST, FEWEST, BUCKET, torch.__version__, version("transformers"), *machine
 
 
 memo = Memo(shared=True)

@@ -1,4 +1,4 @@
-"""Encode a pair before anybody asks: the frozen outputs of all examples, into the process's memo."""
+"""Encode a pair before anybody asks: the frozen outputs of all examples, into the process's memo and onto the disk."""
 
 from __future__ import annotations
 

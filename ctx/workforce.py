@@ -151,7 +151,7 @@ def light(settings: dict[str, Any] | None) -> bool:
 
 
 def heavy(settings: dict[str, Any] | None) -> bool:
-    """Whether a run's head takes so long that a study's runs are shared out, though each worker encodes its rows."""
+    """Whether a run's head takes so long that a study's runs are shared out, though each worker reads its data anew."""
     try:
         return RunConfig.model_validate(settings).task().step_seconds > 0
     except (CtxError, ValidationError):

@@ -39,21 +39,28 @@ class Attention(nn.Module):
         self.heads = max(width // HEADS, 1)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
-    def keys(self, states: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values ``[B, H, T, W / H]`` of states ``[N, W]`` that are ``there`` ``[B, T]``."""
-        return self._split(spread(self.key(states), there)), self._split(spread(self.value(states), there))
+    def keys(self, states: Tensor, there: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Keys and values ``[B, H, T, W / H]`` of states ``[N, W]`` that are ``there`` ``[B, T]``; None: one a row."""
+        return self._split(self.key(states), there), self._split(self.value(states), there)
 
     def forward(
-        self, states: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor | None, there: Tensor, causal: bool = False
+        self,
+        states: Tensor,
+        keys: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        there: Tensor | None,
+        causal: bool = False,
     ) -> Tensor:
         """States ``[N, W]`` that are ``there`` ``[B, L]`` reading ``keys``; ``mask`` is true where one may look."""
-        query = self._split(spread(self.query(states), there))
+        query = self._split(self.query(states), there)
         found = F.scaled_dot_product_attention(query, *keys, attn_mask=mask, is_causal=causal)
-        out: Tensor = self.out(found.transpose(1, 2).flatten(2)[there])
+        found = found.transpose(1, 2).flatten(2)
+        out: Tensor = self.out(found[:, 0] if there is None else found[there])
         return out
 
-    def _split(self, states: Tensor) -> Tensor:
-        return states.reshape(*states.shape[:2], self.heads, -1).transpose(1, 2)
+    def _split(self, states: Tensor, there: Tensor | None) -> Tensor:
+        placed = states[:, None] if there is None else spread(states, there)
+        return placed.reshape(*placed.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class Layer(nn.Module):
@@ -71,14 +78,14 @@ class Layer(nn.Module):
     def forward(
         self,
         states: Tensor,
-        there: Tensor,
+        there: Tensor | None,
         memory: tuple[Tensor, Tensor],
         mask: Tensor,
         past: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """States ``[N, W]`` of the pieces that are ``there`` ``[B, L]``, those of an example first; gives their keys.
 
-        ``past``: the keys and values of earlier pieces, which those given begin with.
+        ``there`` None: one a row. ``past``: the keys and values of earlier pieces, which those given begin with.
         """
         normed = self.norms[0](states)
         keys = self.own.keys(normed, there)
@@ -176,9 +183,9 @@ class Writer(nn.Module):
         past: list[tuple[Tensor, Tensor] | None] = [None] * len(self.layers)
         rows, last = torch.arange(len(batch)), torch.full((len(batch),), START)
         for step in range(longest):
-            states, there = self._embed(last, torch.tensor([step])), torch.ones(len(rows), 1, dtype=torch.bool)
+            states = self._embed(last, torch.tensor([step]))
             for number, layer in enumerate(self.layers):
-                states, past[number] = layer(states, there, memory[number], mask, past[number])
+                states, past[number] = layer(states, None, memory[number], mask, past[number])
             states = self.norm(states)
             scores = self._scores(states)
             if wide is not None and self.pointer is not None:
@@ -188,12 +195,13 @@ class Writer(nn.Module):
             if search.over():
                 break
             on = rows
-            if 2 * int(unfinished.sum()) <= len(rows):  # texts that have ended cost nothing more
+            if 2 * int(unfinished.sum()) <= len(rows):  # no more work on texts that have ended, once they are half
                 on, mask = rows[unfinished], mask[unfinished]
                 memory = [(key[unfinished], value[unfinished]) for key, value in memory]
                 source, wide = source and Source(*(part[unfinished] for part in source)), wide and wide.of(unfinished)
+                kept = kept[unfinished]
             if on is not rows or beams > 1:
-                place = torch.searchsorted(rows, kept[on])
+                place = torch.searchsorted(rows, kept)
                 past = [(one[0][place], one[1][place]) for one in past if one is not None]
             rows, last = on, search.last.flatten()[on]
             last = torch.where(last < len(self.pieces), last, OTHER)

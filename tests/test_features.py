@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import subprocess
 import sys
+import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from ctx import batches
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.features import HEADER, Rows
 from ctx.home import home
@@ -110,11 +115,44 @@ def test_wherever_a_bit_is_flipped_nothing_wrong_is_read(filled: str) -> None:
         assert right(Rows(filled, LENGTHS).read(EVERY)) == EVERY.tolist()
 
 
-def test_a_file_that_is_deleted_while_it_is_in_use_goes_on_serving_who_has_it(filled: str) -> None:
-    rows = Rows(filled, LENGTHS)
-    file(filled).unlink()
+def test_a_file_that_is_deleted_while_it_is_in_use_is_made_again_and_shared_again(filled: str) -> None:
+    rows, others = Rows(filled, LENGTHS), Rows(filled, LENGTHS)
     assert right(rows.read(EVERY)) == EVERY.tolist()
-    assert right(Rows(filled, LENGTHS).read(EVERY)) == []
+    file(filled).unlink()
+    assert right(rows.read(EVERY)) == []
+    others.write(EVERY[:7], states()[:7])
+    rows.write(EVERY[7:], states()[7:])
+    assert right(others.read(EVERY)) == EVERY.tolist()
+
+
+def test_no_file_stays_open(filled: str) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+    kept = [Rows(filled, LENGTHS) for _ in range(50)]
+    assert all(right(rows.read(EVERY[:1])) == [0] for rows in kept)
+    next(kept[0].read(EVERY))  # left in the middle
+    gc.collect()
+    assert before == 0 or len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_the_least_recently_used_files_make_room_for_a_new_one(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    Rows("second", LENGTHS).write(EVERY, states())
+    for days, name in ((1, filled), (2, "second")):
+        os.utime(file(name), (time.time() - days * 86_400,) * 2)
+    size = file(filled).stat().st_size
+    assert size <= 512 * file(filled).stat().st_blocks + 4096
+    monkeypatch.setattr("ctx.features.BYTES", 1.5 * size)
+    next(Rows("second", LENGTHS).read(EVERY))  # is use
+    Rows("third", LENGTHS).write(EVERY, states())
+    assert sorted(path.stem for path in (home() / "features").iterdir()) == ["second", "third"]
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_HOME", str(tmp_path))
+    monkeypatch.setattr("ctx.features.FREE", 1e18)
+    rows = Rows("late", LENGTHS)
+    rows.write(EVERY, states())
+    assert not rows.usable
+    assert right(rows.read(EVERY)) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits on a process's files there")
@@ -158,14 +196,45 @@ def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("tuning", [Choice(name="head"), Choice(name="freeze", knobs={"layers": 1})])
 def test_another_process_computes_nothing_again_and_gets_the_same_bits(tuning: Choice) -> None:
     config = CONFIG.model_copy(update={"tuning": tuning})
-    plain, first, second = Memo(), Memo(shared=True), Memo(limit=1, shared=True)  # the last remembers nothing
-    without, cold, warm = (list(train(config, features=memo)) for memo in (plain, first, second))
+    plain, first, second, third = Memo(), Memo(shared=True), Memo(limit=1, shared=True), Memo(shared=True)
+    without, cold, warm, remembering = (list(train(config, features=memo)) for memo in (plain, first, second, third))
     assert first.computed == plain.computed > 0
-    assert second.computed == 0
-    for events in (cold, warm):
+    assert second.computed == third.computed == 0
+    for events in (cold, warm, remembering):
         assert [(e.step, e.values) for e in events] == [(e.step, e.values) for e in without]
         ends = without[-1].snapshot().tensors, events[-1].snapshot().tensors
         assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.usefixtures("pretrained")
+def test_where_the_disk_takes_nothing_memory_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctx.features.FREE", 1e18)
+    tables = Memo(shared=True)
+    list(train(CONFIG, features=tables))
+    few, once = (
+        Memo(limit=max(sum(table.bytes for table in tables.tables.values()) // 4, 1), shared=True),
+        tables.computed,
+    )
+    list(train(CONFIG, features=few))
+    assert few.computed == once > 0
+
+
+@pytest.mark.usefixtures("pretrained")
+@pytest.mark.parametrize("what", ["version", "texts"])
+def test_another_backbone_or_other_tokens_have_a_file_of_their_own(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    list(train(CONFIG, features=Memo(shared=True)))
+    files = len(list((home() / "features").iterdir()))
+    if what == "version":
+        monkeypatch.setattr(part("backbones", "tiny"), "version", 7)
+    else:
+        monkeypatch.setattr(batches, "_memo", OrderedDict())
+        encode = part("backbones", "tiny").encode
+        monkeypatch.setattr(
+            part("backbones", "tiny"), "encode", lambda self, texts: [row[::-1].copy() for row in encode(self, texts)]
+        )
+    list(train(CONFIG, features=Memo(shared=True)))
+    assert len(list((home() / "features").iterdir())) == 2 * files
+    monkeypatch.setattr(batches, "_memo", OrderedDict())
 
 
 @pytest.mark.usefixtures("pretrained")

@@ -103,7 +103,7 @@ def gc(
 ) -> None:
     """Make room: deleted runs go for good, then the oldest runs' weights; settings, curves and results stay.
 
-    What was computed about contexts goes after 90 days without use, and beyond 500 MB; it is computed again when asked.
+    What can be computed again goes after 90 days without use, and beyond 500 MB (frozen layers' outputs: 2 GB).
     """
     from dataclasses import asdict
 

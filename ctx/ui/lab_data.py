@@ -50,7 +50,8 @@ def _encode(config: str) -> None:
 def _what(view: View) -> str:
     names = data.needed(view.config)
     wanted = [f"{asset.filename} ({asset.megabytes:g} MB, {asset.licence})" for asset in data.archives(names)]
-    return t("{archives}; cite {works}", archives=", ".join(wanted), works="; ".join(data.citations(names)))
+    works = "; ".join(work.rstrip(".") for work in data.citations(names))
+    return t("{archives}; cite {works}", archives=", ".join(wanted), works=works)
 
 
 def _names(view: View) -> str:
