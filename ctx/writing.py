@@ -24,8 +24,8 @@ class Writing(parts.Task):
     looks = 40
     tested = 200
     head_lr = 1e-3
-    step_seconds = 0.15
-    text_seconds = 0.006  # on e5: 0.001 to 0.003 for translations of programs, 0.005 to 0.009 for summaries
+    step_seconds = 0.06
+    text_seconds = 0.003
     longest: ClassVar[int] = 64
     layers: ClassVar[int] = 2  # of its decoder, where the backbone brings none
     copies: ClassVar[bool] = False

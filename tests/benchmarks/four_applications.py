@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.parts import Choice
-from ctx.study import target_updates
+from ctx.registry import make
+from ctx.study import target_updates, training_sizes
 from ctx.verdict import difference
 from tests.benchmarks.draws import HEADER, Arm, line, mean, run
 
@@ -49,8 +50,8 @@ PAIRS = {
     "ner": Pair("ner/news-zh", "ner/encyclopaedia-ja", 40, 600, "f1", readout=8),
     "translation-language": Pair("translation/cms-en-pt", "translation/cms-en-es", 200, 500, "chrf", 4),
     "translation-domain": Pair("translation/notebooks-en-es", "translation/cms-en-es", 200, 400, "chrf", 4),
-    "summaries-language": Pair("summarisation/wiki-en", "summarisation/wiki-es", 200, 800, "rougeL", 2, 16),
-    "summaries-library": Pair("summarisation/scipy", "summarisation/pandas", 200, 800, "rougeL", 2, 16),
+    "summaries-language": Pair("summarisation/wiki-en", "summarisation/wiki-es", 200, 2000, "rougeL", 2, 16),
+    "summaries-library": Pair("summarisation/scipy", "summarisation/pandas", 200, None, "rougeL", 2, 16),
 }
 
 
@@ -58,9 +59,11 @@ def arms(pair: Pair) -> dict[str, RunConfig]:
     """Every arm's configuration, of the first draw."""
     config = pair.config()
     updates = target_updates(config) or 0
+    both = make("schedules", Choice(name="sequential")).phases(config, training_sizes(config))
+    total = -(-sum(phase.epochs * phase.updates for phase in both) // config.optim.epochs)
     alone = {
-        f"target only, {words}": Choice(name="target-only", knobs={"updates": updates * factor})
-        for words, factor in (("equal target updates", 1), ("equal total updates", 2))
+        f"target only, {words}": Choice(name="target-only", knobs={"updates": count})
+        for words, count in (("equal target updates", updates), ("equal total updates", max(2 * updates, total)))
     }
     schedules = alone | {"source only": Choice(name="source-only")}
     weights = (1.0,) if config.task().looks else (0.1, 1.0)  # a head that writes takes minutes
