@@ -47,6 +47,15 @@ def test_an_address_opens_the_same_settings(store: Store, changes: dict[str, obj
     assert opened.notes == ()
 
 
+@pytest.mark.parametrize("name", [name for name, one in applications().items() if one.sample])
+def test_the_samples_of_an_application_open_by_their_address_too(store: Store, name: str) -> None:
+    sample = applications()[name].sample
+    assert sample is not None
+    start = link.view({"app": name}, store)
+    opened = link.view(link.address(start, sample), store)
+    assert (opened.config, opened.notes) == (check(sample), ())
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -100,9 +100,15 @@ def test_it_lists_the_examples_that_an_update_learnt_from(joint: Run) -> None:
         assert "in the address is left out" in texts(app)
 
 
-def test_the_lessons_numbers_have_batches_and_no_classes(store: Store) -> None:
+def views(run: Run) -> list[str]:
+    """What the run's page can show below its curves."""
+    return [str(option) for option in opened("run", run=run.id).button_group(key="run_show").options]
+
+
+def test_the_lessons_numbers_have_batches_and_no_classes(store: Store, joint: Run) -> None:
     numbers = next(run for run in store.runs() if run.config.target.id == "lesson/base")
-    assert "This task has no classes." in texts(opened("run", run=numbers.id))
+    assert views(numbers) == ["Answers", "Settings", "Batches it saw", "Repeat it"]
+    assert views(joint)[0] == "Classes"
     app = opened("run", run=numbers.id, show="batches")
     assert not app.exception
     assert app.dataframe[1].value.columns.tolist() == ["id", "inputs", "outputs"]

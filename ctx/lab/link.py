@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from ctx import folders
@@ -133,11 +135,11 @@ def _settled(config: RunConfig, wanted: Mapping[str, str], notes: list[str]) -> 
     order = [name for name in FIRST if name in wanted]
     others = [name for name in wanted if name not in FIRST]  # sizes before what is only checked beside them
     order += sorted(others, key=lambda name: (not name.endswith(".size"), name))
+    with suppress(CtxError):  # as a whole they may go together where one by one they don't
+        return check(reduce(lambda so_far, name: _with(so_far, name, wanted[name]), order, config))
     for name in order:
         try:
-            changed = change(config, name, from_text(setting(config, name), wanted[name]))
-            if name == "backbone.path":
-                folders.check_allowed(wanted[name])
+            changed = _with(config, name, wanted[name])
             config = check(changed) if name not in FIRST else changed
         except CtxError as error:
             notes.append(_unread(name, wanted[name], str(error)))
@@ -146,6 +148,14 @@ def _settled(config: RunConfig, wanted: Mapping[str, str], notes: list[str]) -> 
     except CtxError as error:
         notes.append(t("The settings in the address don't go together. {error}", error=str(error)))
         return data.default(config.task().applications[0])
+
+
+def _with(config: RunConfig, name: str, text: str) -> RunConfig:
+    """The configuration with one setting as an address has it."""
+    changed = change(config, name, from_text(setting(config, name), text))
+    if name == "backbone.path":
+        folders.check_allowed(text)
+    return changed
 
 
 def _unread(name: str, text: str, why: str) -> str:

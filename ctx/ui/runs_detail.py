@@ -71,7 +71,10 @@ def sections(run: Run) -> None:
         "batches": (t("Batches it saw"), runs_seen.show),
         "repeat": (t("Repeat it"), repeat),
     }
-    address.one("show", "run_show", list(views), "classes")
+    if run.final and not run.final.get("confusion"):
+        del views["classes"]  # a number or a text has none
+    first = next(iter(views))
+    address.one("show", "run_show", list(views), first)
     chosen = st.segmented_control(
         t("More"),
         list(views),
@@ -80,16 +83,15 @@ def sections(run: Run) -> None:
         required=True,
         label_visibility="collapsed",
     )
-    address.keep("show", chosen or "", "classes")
-    views[chosen or "classes"][1](run)
+    address.keep("show", chosen or "", first)
+    views[chosen or first][1](run)
 
 
 def classes(run: Run) -> None:
     """Precision, recall and F1 of each class, and the confusion counts, of each context's test split."""
     confusions = (run.final or {}).get("confusion") or {}
     if not confusions:
-        none, later = t("This task has no classes. See its answers."), t("Classes are counted once the run is done.")
-        st.caption(none if run.final else later)
+        st.caption(t("Classes are counted once the run is done."))
         return
     order = sorted(confusions, key=lambda key: (key != "target", key))
     for key, column in zip(order, st.columns(len(order)), strict=True):
