@@ -83,7 +83,7 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
                 epochs=2,
                 batch=16,
             ),
-            _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", None, "sequential", epochs=4),
+            _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", None, "sequential", epochs=3, batch=16),
         ),
         "lesson": (_setting("lesson/relative", "lesson/base", 20, "mlp", "full", None, "sequential"), None),
     }
