@@ -223,6 +223,18 @@ def test_every_knob_of_every_part_is_a_setting() -> None:
 # -- try next
 
 
+def test_no_context_that_is_slow_to_read_is_read_for_a_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise AssertionError("it would hold the page up")
+
+    monkeypatch.setattr("ctx.data._count", fail)
+    monkeypatch.setattr("ctx.lab.presets.needed", lambda config: [])
+    config = default("summarisation")
+    for key, name in (("source", "scipy"), ("target", "pandas")):
+        config = settings.change(config, key, f"summarisation/{name}")
+    assert presets.presets(config) == []
+
+
 @pytest.mark.parametrize("config", [sample(name) or default(name) for name in applications()])
 def test_presets_can_be_run_and_change_something(config: RunConfig) -> None:
     found = presets.presets(config)

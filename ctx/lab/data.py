@@ -117,6 +117,11 @@ def example(choice: ContextChoice, number: int = 0) -> Shown | None:
     return Shown(*task.written(ordinary[(7 + 31 * number) % len(ordinary)]))
 
 
+def counted(config: RunConfig) -> bool:
+    """Whether the sizes of its contexts are known; to count one that is slow to read would hold a page up for long."""
+    return all(data.sizes(choice, patient=False) for choice in config.contexts().values())
+
+
 def floor(config: RunConfig, draws: int) -> dict[int, float]:
     """The headline result on the target's test split of always giving one answer, by draw; empty without data."""
     if config.target is None or needed(config):

@@ -9,7 +9,7 @@ from ctx.config import RunConfig, check
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.applications import amount
-from ctx.lab.data import needed
+from ctx.lab.data import counted, needed
 from ctx.lab.settings import change
 
 MOST = 5
@@ -37,11 +37,14 @@ def presets(config: RunConfig) -> list[Preset]:
 
 
 def _preset(config: RunConfig, name: str, title: str, why: str, **changes: Any) -> Preset | None:
-    """The preset with these settings changed (``__`` stands for the point); None where they don't go together."""
+    """The preset with these settings changed (``__`` stands for the point); None where they don't go together.
+
+    None, too, where nobody has read one of its contexts yet.
+    """
     try:
         for setting, value in changes.items():
             config = change(config, setting.replace("__", "."), value)
-        return Preset(name, title, why, check(config))
+        return Preset(name, title, why, check(config)) if counted(config) else None
     except CtxError:
         return None
 
