@@ -74,7 +74,7 @@ class Rows:
     def _make(self) -> None:
         """Make room for a file that isn't there yet."""
         if not self.path.exists():
-            kept.trim(BYTES, 0.0, ("features",))
+            kept.trim(BYTES, 0.0, kept.BULKY)
             with suppress(OSError):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
 

@@ -69,7 +69,7 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
                 path.unlink()
                 files += 1
     unused = time.time() - CACHE_SECONDS
-    cached = kept.trim(CACHE_BYTES, unused, kept.FOLDERS) + kept.trim(features.BYTES, unused, kept.LARGE)
+    cached = kept.trim(CACHE_BYTES, unused, kept.FOLDERS) + kept.trim(features.BYTES, unused, kept.BULKY)
     return Collected(len(purged), files, before - left, left, cached)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from ctx.home import home
 
 FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens")
-LARGE = ("features",)  # bounded by themselves: they would push out the others
+BULKY = ("features",)  # bounded by themselves: they would push out the others
 
 
 def named(*content: Any) -> str:
@@ -100,7 +100,7 @@ def trim(most: float, before: float, folders: Sequence[str]) -> int:
 
 def place(folder: str, name: str, ending: str) -> Path:
     """Where something of this name is kept."""
-    assert folder in (*FOLDERS, *LARGE), folder  # others would never be trimmed
+    assert folder in (*FOLDERS, *BULKY), folder  # others would never be trimmed
     return home() / folder / f"{name}.{ending}"
 
 
