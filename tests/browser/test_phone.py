@@ -7,8 +7,11 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PHONE
 from tests.served import Served
 
-PLACE = """key => { const box = document.querySelector(key).getBoundingClientRect();
-    return box.left >= -2 && box.right <= innerWidth + 2 }"""
+ON_SCREEN = """([parts, wanted]) => {
+    const seen = key => { const box = document.querySelector(key)?.getBoundingClientRect();
+        return box !== undefined && box.left >= -2 && box.right <= innerWidth + 2 };
+    return parts.every((part, n) => seen(`.st-key-result > :nth-child(${part})`) === wanted[n]) }"""
+ANSWER, SENTENCES, CURVES = 1, 2, 3
 
 
 def test_one_swipes_from_the_sentences_to_the_curves(
@@ -16,13 +19,10 @@ def test_one_swipes_from_the_sentences_to_the_curves(
 ) -> None:
     page = visit(f"{shared_server.url}/lab?study={lesson_study}", viewport=PHONE)
     expect(page.locator(".st-key-swipe")).to_be_visible()
-    sentences, curves = (f".st-key-result > :nth-child({n})" for n in (2, 3))
-    assert [page.evaluate(PLACE, key) for key in (sentences, curves)] == [True, False]
+    expect(page.locator(".st-key-result .js-plotly-plot").first).to_be_attached()
+    page.wait_for_function(ON_SCREEN, arg=[[ANSWER, SENTENCES, CURVES], [True, True, False]])
     page.evaluate("document.querySelector('.st-key-result').scrollTo({left: 1000})")
-    page.wait_for_function(PLACE, arg=curves)
-    assert not page.evaluate(PLACE, sentences)
-    answer = page.evaluate(PLACE, ".st-key-result > :nth-child(1)")
-    assert answer, "the answer stays where it is"
+    page.wait_for_function(ON_SCREEN, arg=[[ANSWER, SENTENCES, CURVES], [True, False, True]])
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
