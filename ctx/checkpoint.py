@@ -1,4 +1,4 @@
-"""Checkpoints: a run's state in one safetensors file, its plain data as JSON in the header.
+"""Checkpoints: a run's state in one file.
 
 Written to a temporary file, flushed, renamed, the folder flushed: a file under its name is whole. The store names the
 file that its points belong to; names carry the attempt, so that a worker that lost its run overwrites nothing.
@@ -7,7 +7,6 @@ file that its points belong to; names carry the attempt, so that a worker that l
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,15 +30,13 @@ def folder(run_id: str) -> Path:
 def save(run: Run, state: State, name: str) -> Path:
     """Write a state; when this returns it survives a power cut. Raises Unavailable, with nothing half-written left."""
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
     place = folder(run.id)
     path = place / f"{name}{SUFFIX}"
     part = place / f"{name}.{run.attempt}.part"
-    tensors = {key: tensor.detach().contiguous() for key, tensor in state.tensors.items()}
     try:
         place.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, part, {"meta": json.dumps(state.meta)})
+        state.write(part)
         _flush(part)
         part.replace(path)
         _flush(place)
@@ -55,17 +52,9 @@ def save(run: Run, state: State, name: str) -> Path:
 
 def load(run_id: str, name: str) -> State | None:
     """A saved state; None where the file is missing or damaged."""
-    from safetensors import SafetensorError, safe_open
-
     from ctx.state import State
 
-    path = folder(run_id) / f"{name}{SUFFIX}"
-    try:
-        with safe_open(path, framework="pt") as file:
-            meta = json.loads(file.metadata()["meta"])
-            return State({key: file.get_tensor(key) for key in file.keys()}, meta)  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-        return None
+    return State.read(folder(run_id) / f"{name}{SUFFIX}")
 
 
 def final_weights(run_id: str) -> State | None:

@@ -261,7 +261,11 @@ def _trim(choice: Any, trained: bool) -> Any:
 
 def key(config: RunConfig) -> str:
     """SHA-256 of the canonical configuration, the digests of its data, and the versions of its parts."""
-    config = canonical(config)
+    return identity(canonical(config))
+
+
+def identity(config: RunConfig) -> str:
+    """The same of a configuration that is canonical already."""
     versions = {f"{kind}/{c.name}": part(kind, c.name).version for kind, c in _choices(config)}
     task = config.task()
     content = {

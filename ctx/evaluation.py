@@ -114,6 +114,22 @@ class Evaluator:
         few = some(rows, looks) if found and looks else rows
         return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
 
+    def look(self, most: int, looks: int | None) -> dict[str, float]:
+        """Every context's metrics on at most so many validation examples, as points of a curve."""
+        values: dict[str, float] = {}
+        for key, rows in self.setup.rows.items():
+            metrics = self.metrics(key, some(rows.validation, most), looks)
+            values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
+        return values
+
+    def constants(self) -> dict[str, float]:
+        """The loss of the best constant answer on each context's validation split."""
+        found = {}
+        for key, rows in self.setup.rows.items():
+            targets = rows.encoded.targets
+            found[f"constant/{key}"] = self.setup.task.constant(targets[rows.learn], targets[rows.validation])
+        return found
+
     def lack(self, key: str, rows: np.ndarray) -> float:
         """What the weights that are kept have least of: the loss on rows; of a task that writes, minus its headline.
 

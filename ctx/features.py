@@ -20,7 +20,6 @@ from ctx import kept
 
 HEADER = struct.Struct("<4sIII")  # what it is, numbers a state, whether a row is one state, rows
 MAGIC, ENTRY, NUMBER = b"ctx1", 4, 4  # bytes of a checksum, and of a float32
-BYTES, FREE = 2e9, 1e9  # all files may take, the least recently used go; what a disk must have left for a row more
 TOUCH_SECONDS = 60  # between two marks that a file is in use
 
 
@@ -60,7 +59,7 @@ class Rows:
         self.usable = False
         shape = values.shape[-1], values.ndim == 2
         with self._opened(os.O_RDWR | os.O_CREAT) as file:
-            if file is None or _left(file) < FREE:
+            if file is None or _left(file) < kept.FREE:
                 return
             if self._shape(file) != shape:
                 os.pwrite(file, HEADER.pack(MAGIC, *shape, len(self.lengths)), 0)
@@ -74,7 +73,7 @@ class Rows:
     def _make(self) -> None:
         """Make room for a file that isn't there yet."""
         if not self.path.exists():
-            kept.trim(BYTES, 0.0, kept.BULKY)
+            kept.make_room()
             with suppress(OSError):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctx import features, kept
+from ctx import kept
 from ctx.checkpoint import SUFFIX
 from ctx.errors import BadInput
 from ctx.home import home
@@ -69,7 +69,7 @@ def collect(store: Store, keep_gb: float | None = None, deleted_before: float | 
                 path.unlink()
                 files += 1
     unused = time.time() - CACHE_SECONDS
-    cached = kept.trim(CACHE_BYTES, unused, kept.FOLDERS) + kept.trim(features.BYTES, unused, kept.BULKY)
+    cached = kept.trim(CACHE_BYTES, unused, kept.FOLDERS) + kept.trim(kept.BULKY_BYTES, unused, kept.BULKY)
     return Collected(len(purged), files, before - left, left, cached)
 
 

@@ -22,7 +22,8 @@ import numpy as np
 from ctx.home import home
 
 FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens")
-BULKY = ("features",)  # bounded by themselves: they would push out the others
+BULKY = ("features", "phases")  # bounded by themselves: they would push out the others
+BULKY_BYTES, FREE = 2e9, 1e9  # these may take, the least recently used go; what a disk must have left for one more
 
 
 def named(*content: Any) -> str:
@@ -35,7 +36,7 @@ def document(folder: str, name: str) -> dict[str, Any] | None:
     with suppress(OSError, ValueError):
         path = place(folder, name, "json")
         found = json.loads(path.read_bytes())
-        _touch(path)
+        touch(path)
         return found if isinstance(found, dict) else None
     return None
 
@@ -56,7 +57,7 @@ def array(folder: str, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     path = place(folder, name, "npy")
     with suppress(OSError, ValueError):
         found = np.asarray(np.load(path, allow_pickle=False))
-        _touch(path)
+        touch(path)
         return found
     made, content = make(), BytesIO()
     np.save(content, made, allow_pickle=False)
@@ -69,7 +70,7 @@ def arrays(folder: str, name: str, make: Callable[[], dict[str, np.ndarray]]) ->
     path = place(folder, name, "npz")
     with suppress(OSError, ValueError, EOFError, BadZipFile, AttributeError):
         found = dict(np.load(BytesIO(path.read_bytes()), allow_pickle=False))
-        _touch(path)
+        touch(path)
         return found
     made, content = make(), BytesIO()
     np.savez(content, allow_pickle=False, **made)
@@ -98,13 +99,19 @@ def trim(most: float, before: float, folders: Sequence[str]) -> int:
     return freed
 
 
+def make_room() -> None:
+    """Make room for something bulky that isn't there yet."""
+    trim(BULKY_BYTES, 0.0, BULKY)
+
+
 def place(folder: str, name: str, ending: str) -> Path:
     """Where something of this name is kept."""
     assert folder in (*FOLDERS, *BULKY), folder  # others would never be trimmed
     return home() / folder / f"{name}.{ending}"
 
 
-def _touch(path: Path) -> None:
+def touch(path: Path) -> None:
+    """A file was used just now."""
     with suppress(OSError):  # another person's
         os.utime(path)
 

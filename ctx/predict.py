@@ -26,7 +26,7 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
     from ctx.train import Trainer
 
     trainer = Trainer(Setup(config))
-    trainer.restore(weights)
+    trainer.model.put(weights.part("model"))
     setup = trainer.setup
     context = setup.rows["target"].context
     example = setup.task.typed(text, context)

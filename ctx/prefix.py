@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most and at least so many rows
 VERSION = 1  # raised by hand when the same tokens give other numbers
+LAYOUT = VERSION, TOKENS, MOST, FEWEST, BUCKET
 WITHOUT_DISK = 8  # times as much memory for tables that would have to be computed again
 
 
@@ -123,7 +124,8 @@ class Memo:
         name = weights, depth, encoded.name
         if name not in self.tables:
             shared = lasting and encoded.tokens
-            disk = Rows(kept.named(weights, depth, encoded.digest, *_arithmetic()), encoded.lengths) if shared else None
+            content = weights, depth, encoded.digest, *LAYOUT, *arithmetic()
+            disk = Rows(kept.named(*content), encoded.lengths) if shared else None
             self.tables[name] = Table(len(encoded.lengths), disk)
         self.tables.move_to_end(name)
         return self.tables[name]
@@ -157,10 +159,10 @@ def _together(length: int) -> int:
 
 
 @cache
-def _arithmetic() -> tuple[str | int, ...]:
-    """What the last bits of a number depend on."""
+def arithmetic() -> tuple[str, ...]:
+    """What the last bits of a number depend on: libraries, and the processor."""
     machine = platform.machine(), torch.backends.cpu.get_cpu_capability()
-    return VERSION, TOKENS, MOST, FEWEST, BUCKET, torch.__version__, version("transformers"), *machine
+    return torch.__version__, version("transformers"), *machine
 
 
 memo = Memo(shared=True)

@@ -18,7 +18,7 @@ from ctx.store import Store
 if TYPE_CHECKING:
     import numpy as np
 
-    from ctx.train import Event
+    from ctx.state import Event
 
 FLUSH_SECONDS = 0.5
 FLUSH_POINTS = 5000

@@ -1,11 +1,16 @@
-"""Where a run stands, and its whole state at one moment: what a checkpoint holds and a resumed run starts from."""
+"""Where a run stands, what happens there, and its whole state: what a checkpoint holds and a run is resumed from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -15,7 +20,8 @@ class Position:
 
     ``best`` and ``kept_step``: the least that weights of this phase lacked (`ctx.evaluation.Evaluator.lack`) and where;
     ``touched``: the parameters that have ever learned; ``batches`` and ``seen``: batches and examples taken of each
-    context; ``changed``: those of them that an augmentation changed, empty without one.
+    context; ``changed``: those of them that an augmentation changed, empty without one; ``taken_over``: updates of
+    another run that this one goes on from.
     """
 
     step: int = 0
@@ -28,6 +34,12 @@ class Position:
     batches: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
+    taken_over: int = 0
+
+    def counts(self, keys: Iterable[str]) -> dict[str, float]:
+        """The examples seen, and those of them that were changed, as metrics."""
+        changed = {f"changed/{key}": float(count) for key, count in self.changed.items()}
+        return {f"seen/{key}": float(self.seen.get(key, 0)) for key in keys} | changed
 
     def take(self, key: str, examples: int, changed: int | None) -> None:
         """Count a batch of a context."""
@@ -49,9 +61,42 @@ class State:
         start = f"{name}/"
         return {key.removeprefix(start): value for key, value in self.tensors.items() if key.startswith(start)}
 
+    @classmethod
+    def read(cls, path: Path) -> State | None:
+        """What `write` wrote; None where the file is missing or damaged."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                meta = json.loads(file.metadata()["meta"])
+                return cls({key: file.get_tensor(key) for key in file.keys()}, meta)  # noqa: SIM118
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """One safetensors file, the plain data as JSON in its header. Raises OSError, SafetensorError."""
+        tensors = {key: tensor.detach().contiguous() for key, tensor in self.tensors.items()}
+        save_file(tensors, path, {"meta": json.dumps(self.meta)})
+
     def weights(self) -> State:
         """The learned weights alone: what a finished run keeps."""
         return State({key: value for key, value in self.tensors.items() if key.startswith("model/")}, self.meta)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened: ``values`` are the metrics of ``step``, of ``steps`` in all; the last one has the results.
+
+    ``snapshot()`` is the whole state at this moment; where it was ``taken_over`` from another run it is a later one.
+    ``final`` is plain data, ``outputs`` the test split's logits ``[N, …]`` by "test/<context>".
+    """
+
+    step: int
+    steps: int
+    kind: Literal["start", "step", "epoch", "end"]
+    values: Mapping[str, float]
+    snapshot: Callable[[], State]
+    final: dict[str, Any] | None = None
+    outputs: dict[str, np.ndarray] | None = None
+    taken_over: bool = False
 
 
 def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

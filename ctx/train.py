@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,46 +20,36 @@ from ctx import evaluation
 from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
+from ctx.handover import Had, Handover
 from ctx.model import Model, build, space_of
 from ctx.optim import Optimiser
 from ctx.parts import Step
 from ctx.plan import Phase
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup
-from ctx.state import Position, State, under
+from ctx.state import Event, Position, State, under
 
 RUNS = itertools.count()
 
 
-@dataclass(frozen=True)
-class Event:
-    """What happened: ``values`` are the metrics of ``step``, of ``steps`` in all; the last one has the results.
+def train(
+    config: RunConfig, resume: State | None = None, features: Memo = memo, sharing: bool = False
+) -> Iterator[Event]:
+    """Train one configuration; raises CtxError for what a person can mend.
 
-    ``snapshot()`` is the whole state at this moment; ``final`` is plain data, ``outputs`` the test split's logits
-    ``[N, …]`` by "test/<context>".
+    ``sharing``: a source phase that another run has had (`ctx.handover`) is taken over from it, to the bit.
     """
-
-    step: int
-    steps: int
-    kind: Literal["start", "step", "epoch", "end"]
-    values: Mapping[str, float]
-    snapshot: Callable[[], State]
-    final: dict[str, Any] | None = None
-    outputs: dict[str, np.ndarray] | None = None
-
-
-def train(config: RunConfig, resume: State | None = None, features: Memo = memo) -> Iterator[Event]:
-    """Train one configuration; raises CtxError for what a person can mend."""
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    yield from Trainer(Setup(canonical(config)), features).run(resume)
+    setup = Setup(canonical(config))
+    yield from Trainer(setup, features, Handover(setup) if sharing else None).run(resume)
 
 
 class Trainer:
     """What changes while one run trains: the model, the optimiser, the position."""
 
-    def __init__(self, setup: Setup, features: Memo = memo) -> None:
-        self.setup, self.features = setup, features
+    def __init__(self, setup: Setup, features: Memo = memo, handover: Handover | None = None) -> None:
+        self.setup, self.features, self.handover = setup, features, handover
         self.own = f"run {next(RUNS)} of this process"  # names features that only this run can use
         self.at = Position()
         self.evaluator = evaluation.Evaluator(setup, self._hidden, self._head, self._training)
@@ -85,10 +75,24 @@ class Trainer:
             self._load(resume)
         else:
             self.begin()
-            yield self._event("start", self._first_look())
+            had = self.handover.load() if self.handover else None
+            yield from self._take_over(had) if had else [self._event("start", self._first_look())]
         while self.at.phase < len(self.setup.phases):
             yield from self._phase(self.setup.phases[self.at.phase])
         yield self._end()
+
+    def _take_over(self, had: Had) -> Iterator[Event]:
+        """The first phase as another run with the same source had it."""
+        self.at.epoch = self.setup.phases[0].epochs - 1
+        self._begin_epoch(self.setup.phases[0])
+        self.at = had.at
+        self.model.put(had.weights)
+        torch.set_rng_state(had.generator)
+        had.events[0].values.update(self.evaluator.constants())  # by its own labels
+        had.events[-1].values.update(self._hand_over())
+        self.at.taken_over = self.at.step
+        for one in had.events:
+            yield Event(one.step, self.setup.steps, one.kind, one.values, self.snapshot, taken_over=True)
 
     # -- phases and epochs
 
@@ -142,10 +146,16 @@ class Trainer:
         else:
             self.at.kept_step = self.at.step
         self.at.phase, self.at.epoch = self.at.phase + 1, 0
-        if self.at.phase < len(self.setup.phases):
-            values["phase"] = float(self.at.phase)
-            self.begin()
-        return values
+        if self.handover and self.at.phase == 1:
+            self.handover.keep(self._learned(), self.at, values)
+        return values | self._hand_over()
+
+    def _hand_over(self) -> dict[str, float]:
+        """Begin the phase that is next, if there is one."""
+        if self.at.phase == len(self.setup.phases):
+            return {}
+        self.begin()
+        return {"phase": float(self.at.phase)}
 
     def _select(self, phase: Phase) -> dict[str, float]:
         rows = self.setup.rows[phase.select_on].select if phase.select_on else np.empty(0)
@@ -176,7 +186,7 @@ class Trainer:
         values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
         values["grad_norm"] = self.optimiser.step()
         if done == 0:  # so that a curve knows its scale before the first epoch is over
-            values |= self._seen()
+            values |= self.at.counts(self.setup.rows)
         self.at.step, self.at.update = self.at.step + 1, self.at.update + 1
         return values
 
@@ -226,25 +236,16 @@ class Trainer:
 
     def _look(self, most: int, looks: int | None) -> dict[str, float]:
         """Every context's validation metrics, on at most so many examples, and the examples seen so far."""
-        values = {"lr_factor": self.optimiser.rate}
-        for key, rows in self.setup.rows.items():
-            metrics = self.evaluator.metrics(key, evaluation.some(rows.validation, most), looks)
-            values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
-        return values | self._seen()
-
-    def _seen(self) -> dict[str, float]:
-        changed = {f"changed/{key}": float(count) for key, count in self.at.changed.items()}
-        return {f"seen/{key}": float(self.at.seen.get(key, 0)) for key in self.setup.rows} | changed
+        looked = self.evaluator.look(most, looks)
+        return {"lr_factor": self.optimiser.rate} | looked | self.at.counts(self.setup.rows)
 
     def _first_look(self) -> dict[str, float]:
         few = min(evaluation.FIRST, self.setup.task.looks or evaluation.FIRST)
-        values = self._look(few, 0) | {"phase": 0.0}
-        for key, rows in self.setup.rows.items():
-            targets = rows.encoded.targets
-            values[f"constant/{key}"] = self.setup.task.constant(targets[rows.learn], targets[rows.validation])
-        return values
+        return self._look(few, 0) | {"phase": 0.0} | self.evaluator.constants()
 
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:
+        if self.handover and self.at.phase == 0:
+            self.handover.note(self.at.step, kind, values)
         return Event(self.at.step, self.setup.steps, kind, values, self.snapshot)
 
     def _end(self) -> Event:
@@ -257,6 +258,7 @@ class Trainer:
             "parameters": self.model.counts(self.at.touched),
             "kept_step": self.at.kept_step,
             "steps": self.setup.steps,
+            **({"taken_over": self.at.taken_over} if self.at.taken_over else {}),
         }
         self.features.forget(self.own)
         return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, final, outputs)
@@ -266,10 +268,6 @@ class Trainer:
     def _learned(self) -> dict[str, Tensor]:
         """A copy of every weight that has learned."""
         return self.model.copies(self.at.touched)
-
-    def restore(self, weights: State) -> None:
-        """Take the weights that a finished run kept."""
-        self.model.put(weights.part("model"))
 
     def snapshot(self) -> State:
         """Everything a resumed run needs: weights that learned, moments, generator, position."""

@@ -25,7 +25,7 @@ from ctx.records import ENDED, Run
 from ctx.store import Store
 
 if TYPE_CHECKING:
-    from ctx.train import Event
+    from ctx.state import Event
 
     Watch = Callable[[Event], None]
 
@@ -65,13 +65,15 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
     state = _prepare(recorder)
     from ctx.train import train
 
-    for event in train(run.config, resume=state):
+    for event in train(run.config, resume=state, sharing=True):
         if watch is not None:
             watch(event)
         if event.kind == "end":
             recorder.done(event, time.monotonic() - began)
             return
         recorder.add(event)
+        if event.taken_over:  # all at once: there is no state between them
+            continue
         if keeper.lost.is_set():
             raise LostError
         if keeper.stop.is_set():

@@ -29,7 +29,9 @@ LAYERS = {
     "part files": " ".join(KINDS),
     "registry": "registry",
     "configuration": "data cards pairs config sampling replay flags study verdict",
-    "engine": "state batches resplit augmented setup model features prefix optim evaluation train warm embeddings",
+    "engine": (
+        "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings"
+    ),
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
     "workers": "manifest checkpoint gc recorder predict describe worker hand workforce dispatch",
     "shown": "pair_words charts charts_runs curves readings compare labels overlay repeat results lab",

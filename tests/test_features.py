@@ -140,7 +140,7 @@ def test_the_least_recently_used_files_make_room_for_a_new_one(filled: str, monk
         os.utime(file(name), (time.time() - days * 86_400,) * 2)
     size = file(filled).stat().st_size
     assert size <= 512 * file(filled).stat().st_blocks + 4096
-    monkeypatch.setattr("ctx.features.BYTES", 1.5 * size)
+    monkeypatch.setattr("ctx.kept.BULKY_BYTES", 1.5 * size)
     next(Rows("second", LENGTHS).read(EVERY))  # is use
     Rows("third", LENGTHS).write(EVERY, states())
     assert sorted(path.stem for path in (home() / "features").iterdir()) == ["second", "third"]
@@ -148,7 +148,7 @@ def test_the_least_recently_used_files_make_room_for_a_new_one(filled: str, monk
 
 def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CTX_HOME", str(tmp_path))
-    monkeypatch.setattr("ctx.features.FREE", 1e18)
+    monkeypatch.setattr("ctx.kept.FREE", 1e18)
     rows = Rows("late", LENGTHS)
     rows.write(EVERY, states())
     assert not rows.usable
@@ -208,7 +208,7 @@ def test_another_process_computes_nothing_again_and_gets_the_same_bits(tuning: C
 
 @pytest.mark.usefixtures("pretrained")
 def test_where_the_disk_takes_nothing_memory_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctx.features.FREE", 1e18)
+    monkeypatch.setattr("ctx.kept.FREE", 1e18)
     tables = Memo(shared=True)
     list(train(CONFIG, features=tables))
     few, once = (

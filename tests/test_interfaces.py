@@ -15,7 +15,8 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical,
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.setup import Setup
-from ctx.train import Event, Trainer, train
+from ctx.state import Event
+from ctx.train import Trainer, train
 
 STUBS = Path(__file__).parent / "stubs"
 OPTIM = Optim(epochs=3, min_updates=5, batch=16)

@@ -44,8 +44,19 @@ def test_target_only_gets_as_many_target_updates_as_the_chosen_arm(schedule: str
 
 def test_a_study_goes_draw_by_draw_and_its_arms_share_the_seed() -> None:
     planned = rows(with_(seed=5), 3)
-    assert [draw for _, draw, _ in planned] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert [config.seed for _, _, config in planned] == [5, 5, 5, 6, 6, 6, 7, 7, 7]
+    chosen, alone, source = "chosen", "target-only", "source-only"
+    assert [(arm, draw) for arm, draw, _ in planned] == [
+        (chosen, 0),
+        (alone, 0),
+        (chosen, 1),
+        (source, 0),
+        (alone, 1),
+        (chosen, 2),
+        (source, 1),
+        (alone, 2),
+        (source, 2),
+    ]
+    assert all(config.seed == 5 + draw for _, draw, config in planned)
 
 
 def test_a_baseline_as_the_chosen_setting_is_not_trained_twice() -> None:

@@ -16,8 +16,8 @@ from ctx.model import _again
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.setup import Setup
-from ctx.state import State
-from ctx.train import Event, Trainer, train
+from ctx.state import Event, State
+from ctx.train import Trainer, train
 
 OPTIM = Optim(epochs=2, min_updates=6, batch=16)
 SOURCE = SourceChoice(id="sentiment/sample-cafes-en", size=60)

@@ -14,11 +14,13 @@ from sqlalchemy import text
 from stores import lesson, stored, truth
 
 from ctx import checkpoint, database
+from ctx.config import RunConfig
 from ctx.gc import collect
 from ctx.recorder import Recorder
 from ctx.records import Run
+from ctx.state import Event, State
 from ctx.store import Store, open_store
-from ctx.train import Event, train
+from ctx.train import train
 from ctx.worker import run_here, train_run
 
 
@@ -92,7 +94,12 @@ def test_a_checkpoint_that_is_damaged_or_of_an_earlier_engine_means_starting_ove
     else:
         monkeypatch.setattr("ctx.config.ENGINE_VERSION", 10_000)
     begun: list[object] = []
-    monkeypatch.setattr("ctx.train.train", lambda config, resume=None: (begun.append(resume), train(config, resume))[1])
+
+    def noted(config: RunConfig, resume: State | None, **how: Any) -> Iterator[Event]:
+        begun.append(resume)
+        return train(config, resume, **how)
+
+    monkeypatch.setattr("ctx.train.train", noted)
     store.resume(claimed.id)
     done = run_here(store, store.run(claimed.id))
     assert done.state == "done"

@@ -35,6 +35,8 @@ def lines(run: Run) -> list[str]:
         found += [f"  {line}" for line in _tested(run)]
         learn = (run.final.get("parameters") or {}).get("learn")
         found.append(f"  {learn:,} parameters learnt in {run.final.get('train_seconds', 0):.1f} s" if learn else "")
+        n = run.final.get("taken_over")
+        found.append(f"  its first {n} updates are those of a run with the same source" if n else "")
     elif run.steps:
         found.append(f"  update {run.step} of {run.steps}, begun {when(run.started)}")
     return [line for line in found if line.strip()]

@@ -15,7 +15,7 @@ from ctx.parts import Backbone, Schedule
 from ctx.plan import Phase
 from ctx.records import Run
 from ctx.registry import make, part, registry
-from ctx.study import arms, training_sizes
+from ctx.study import ARMS, arms, training_sizes
 
 TOKENS = 30  # in a text of ordinary length
 RATE = 8e10  # multiplications a second that two cores give
@@ -124,9 +124,10 @@ def millions(count: int) -> str:
     return f"{count / 1e3:.1f} k" if count >= 1000 else str(count)
 
 
-def run_seconds(config: RunConfig) -> float:
+def run_seconds(config: RunConfig, taken_over: bool = False) -> float:
     """A rough guess of one run's time on two cores, without the frozen layers (they run once a study).
 
+    ``taken_over``: without its first phase, which another run has had.
     Of texts that an augmentation changes they run at every step, forwards alone: a third of the work.
     """
     backbone: Backbone = make("backbones", config.backbone)
@@ -135,7 +136,7 @@ def run_seconds(config: RunConfig) -> float:
     live: float = sum(layers[max(frozen, 1) :]) + sum(backbone.decoder_parameters())
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
-    planned = phases(config)
+    planned = phases(config)[taken_over:]
     seconds = 0.3 + _writing_seconds(config, backbone, planned)
     for phase in planned:
         work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
@@ -194,8 +195,12 @@ def _planned(
 ) -> tuple[tuple[RunConfig, int, float], ...]:
     """A page asks for this a dozen times; it changes with the settings, and with what is in the data and the model."""
     asked = RunConfig.model_validate_json(config)
-    found = arms(asked).values() if sizes else [asked]
-    return tuple((run, sum(phase.epochs * phase.updates for phase in phases(run)), run_seconds(run)) for run in found)
+    found = arms(asked) if sizes else {"chosen": asked}
+    shared = {"source-only"} if len(found) == len(ARMS) and "target" not in phases(asked)[0].weights else set()
+    return tuple(
+        (run, sum(phase.epochs * phase.updates for phase in phases(run)), run_seconds(run, arm in shared))
+        for arm, run in found.items()
+    )
 
 
 def _like(config: RunConfig, steps: int, finished: Sequence[Run]) -> float | None:

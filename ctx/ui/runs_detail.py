@@ -41,7 +41,7 @@ def results(run: Run) -> None:
         rows.append({t("Tested on"): f"    {t(run.config.task().floor_name)}"} | _numbers(choice.id, floors))
     if rows:
         st.dataframe(pd.DataFrame(rows).fillna(""), hide_index=True, alt=t("Test results by context."))
-        counts = final.get("parameters") or {}
+        counts, n = final.get("parameters") or {}, final.get("taken_over")
         st.caption(
             t(
                 "{learn} of {total} parameters learnt in {seconds} s. One draw alone: Compare folds several.",
@@ -50,6 +50,10 @@ def results(run: Run) -> None:
                 seconds=f"{final.get('train_seconds') or 0:.1f}",
             )
         )
+        if n:
+            st.caption(
+                t("Its first {n} updates are those of a run with the same source: they were not made twice.", n=n)
+            )
 
 
 def _numbers(context: str, values: Mapping[str, float | None]) -> dict[str, str]:
