@@ -10,7 +10,7 @@ from ctx.plan import epoch_updates
 from ctx.registry import make
 
 ARMS = ("target-only", "source-only", "chosen")
-PLACE = {"chosen": 0.0, "target-only": 0.5, "source-only": 1.25}  # in the order of a study, in draws
+PLACE = {"chosen": 0.0, "target-only": 1.25, "source-only": 1.5}  # in the order of a study, in draws
 ALL_FROZEN_DRAWS, DRAWS = 10, 3
 
 
@@ -45,8 +45,8 @@ def arms(config: RunConfig) -> dict[str, RunConfig]:
 def rows(config: RunConfig, draws: int) -> list[tuple[str, int, RunConfig]]:
     """(arm, draw, configuration), draw by draw from the configuration's seed on, so that whole rows finish early.
 
-    The chosen arm goes first in each: its curves are what one waits to see. The source alone waits for the next draw's:
-    it is a moment's work where the chosen arm has trained the source already, and would else start beside it.
+    The chosen arm goes first, a draw ahead of the others: its curves are what one waits to see, it takes longest, and
+    the source alone is a moment's work once a chosen arm that begins with it has trained it.
     """
     if config.seed + draws > MOST_SEED:
         raise BadInput(f"The seed {config.seed} leaves no room for {draws} draws: choose a smaller one.")

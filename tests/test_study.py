@@ -47,11 +47,11 @@ def test_a_study_goes_draw_by_draw_and_its_arms_share_the_seed() -> None:
     chosen, alone, source = "chosen", "target-only", "source-only"
     assert [(arm, draw) for arm, draw, _ in planned] == [
         (chosen, 0),
-        (alone, 0),
         (chosen, 1),
+        (alone, 0),
         (source, 0),
-        (alone, 1),
         (chosen, 2),
+        (alone, 1),
         (source, 1),
         (alone, 2),
         (source, 2),
