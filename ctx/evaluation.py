@@ -130,18 +130,19 @@ class Evaluator:
             found[f"constant/{key}"] = self.setup.task.constant(targets[rows.learn], targets[rows.validation])
         return found
 
-    def lack(self, key: str, rows: np.ndarray) -> float:
-        """What the weights that are kept have least of: the loss on rows; of a task that writes, minus its headline.
+    def lack(self, key: str, rows: np.ndarray) -> tuple[float, float]:
+        """What the weights that are kept have least of, and how much more of it later ones may have.
 
-        A decoder's texts go on improving while it grows too sure of single pieces, so its loss would keep it too early.
+        The loss on rows, and none. Of a task that writes, minus the mean score of its texts, since a decoder's texts go
+        on improving while it grows too sure of single pieces, and a standard error of that mean: a few texts tell no
+        two epochs apart, and the later has learnt more (the one-standard-error rule: Breiman et al. 1984, 3.4.3).
         """
         task = self.setup.task
         if task.looks is None:
-            return self.metrics(key, rows)["loss"]
+            return self.metrics(key, rows)["loss"], 0.0
         few = some(rows, task.looks)
-        headline = task.metrics[0]
-        found = task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few])[headline.name]
-        return -found if headline.higher_is_better else found
+        scores = task.scores(self.answers(key, few), self.setup.rows[key].encoded.references[few])
+        return -float(scores.mean()), float(scores.std() / max(len(few) - 1, 1) ** 0.5)
 
     def test(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The results on every context's test split, and its answers by "test/<context>".

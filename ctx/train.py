@@ -161,10 +161,11 @@ class Trainer:
         rows = self.setup.rows[phase.select_on].select if phase.select_on else np.empty(0)
         if self.setup.config.keep == "last" or not len(rows):
             return {}
-        lack = self.evaluator.lack(phase.select_on, rows)
-        if not math.isfinite(lack) or (self.at.best is not None and lack >= self.at.best):
+        lack, margin = self.evaluator.lack(phase.select_on, rows)
+        best = math.inf if self.at.best is None else self.at.best
+        if not math.isfinite(lack) or lack - margin >= best:
             return {}
-        self.at.best, self.at.kept_step = lack, self.at.step
+        self.at.best, self.at.kept_step = min(lack, best), self.at.step
         self.kept = self._learned()
         return {"kept": 1.0}
 

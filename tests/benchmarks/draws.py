@@ -30,7 +30,7 @@ def run(config: RunConfig, metric: str, draws: int) -> Arm:
     """The configuration on draws 0 … draws - 1."""
     arm = Arm()
     for seed in range(draws):
-        for event in train(canonical(config.model_copy(update={"seed": seed}))):
+        for event in train(canonical(config.model_copy(update={"seed": seed})), sharing=True):
             if f"validation/target/{metric}" in event.values:
                 arm.validation[seed] = event.values[f"validation/target/{metric}"]
         final = event.final or {}
