@@ -14,7 +14,7 @@ from ctx.parts import Task
 from ctx.setup import Setup
 
 FIRST, CURVE = 150, 500  # validation examples before training, and at each epoch
-ROWS, TOKENS = 128, 8192  # a forward pass: at most so many rows and, padded, so many tokens
+ROWS, TOKENS = 128, 4096  # a forward pass: at most so many rows and, padded, so many tokens
 
 
 def some(rows: np.ndarray, most: int) -> np.ndarray:

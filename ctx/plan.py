@@ -19,8 +19,8 @@ class Phase:
 
     ``weights`` maps the key of every active context to its λ. ``shares`` maps a key to its share of batches (left out:
     a batch in every step). At the end the weights that lack least (`ctx.evaluation.Evaluator.lack`) on the selection
-    part of ``select_on`` are kept, or later ones within its margin; "" keeps the last. ``fresh`` starts from the initial weights instead of those handed
-    over.
+    part of ``select_on`` are kept, or later ones within its margin; "" keeps the last. ``fresh`` starts from the
+    initial weights instead of those handed over.
     """
 
     name: str

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most and at least so many rows
 VERSION = 1  # raised by hand when the same tokens give other numbers
 LAYOUT = VERSION, TOKENS, MOST, FEWEST, BUCKET
-WITHOUT_DISK = 8  # times as much memory for tables that would have to be computed again
+WITHOUT_DISK = 13  # times as much memory for tables that would have to be computed again
 
 
 class Table:
@@ -83,14 +83,14 @@ class Table:
 
 
 class Memo:
-    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 250).
+    """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 150).
 
     ``shared``: tables that other processes can use are kept on disk too. Those that aren't may take ``WITHOUT_DISK``
     times as much.
     """
 
     def __init__(self, limit: int | None = None, shared: bool = False) -> None:
-        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "250")) * 10**6
+        self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "150")) * 10**6
         self.shared = shared
         self.tables: OrderedDict[tuple[str, int, str], Table] = OrderedDict()
         self.computed = 0  # rows that were not there and had to be computed

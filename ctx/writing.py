@@ -46,6 +46,7 @@ class Writing(parts.Task):
 
     def head(self, space: parts.Space) -> nn.Module:
         """The backbone's own decoder; else a small one over the pieces of the contexts' training texts."""
+        space.backbone.decode([])  # may load a tokenizer, of hundreds of megabytes: better now than amid the training
         own = space.backbone.decoder()
         if own is not None:
             return own
