@@ -8,6 +8,7 @@ drawn every second for every viewer.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from ctx.i18n import t
 from ctx.verdict import interval
 
 SOURCE, TARGET, REFERENCE, BOTH = "#0072B2", "#D55E00", "#808080", "#009E73"
@@ -29,6 +31,7 @@ LABEL_WIDTH = 22  # characters of a line of its label
 TICKS = {"size": 13}
 NARROWEST = 0.1  # of the dots' axis: smaller differences shall not look large
 SPREAD_FROM = 3  # draws from which an interval says anything
+TOWERS = 3  # times as high as all that follows: where a curve begins is then out of the picture, and written down
 
 
 @dataclass(frozen=True)
@@ -212,13 +215,31 @@ def curves(
             }
         )
         shown.add(name)
+    cut = _cut(lines)
     layout = _layout(height, revision) | {
         "xaxis": _axis(axis[0]) | {"rangemode": "tozero"},
-        "yaxis": _axis(axis[1]),
+        "yaxis": _axis(axis[1]) | ({"range": cut} if cut else {}),
         "shapes": [_upright(mark.x, "dash") for mark in marks],
-        "annotations": _notes(marks),
+        "annotations": _notes(marks) + ([_begins(lines)] if cut else []),
     }
     return go.Figure(data=traces, layout=layout)
+
+
+def _cut(lines: Sequence[Line]) -> list[float] | None:
+    """The y range without the first points, where they tower so that nothing else could be told apart; else None."""
+    long = [line.y for line in lines if len(line.y) > 2]
+    later = [y for values in long for y in values[1:] if math.isfinite(y)]
+    if not later or not all(values[0] > TOWERS * max(later) > 0 for values in long):
+        return None
+    low, high = min(later), max(later)
+    return [min(low - 0.1 * (high - low), 0.9 * low), TOWERS * high]
+
+
+def _begins(lines: Sequence[Line]) -> dict[str, Any]:
+    """A note of where the curves come from."""
+    text = t("from {value}", value=f"{max(line.y[0] for line in lines if len(line.y) > 2):.3g}")
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "xshift": 14, "y": 1, "yref": "paper", "yanchor": "top"}
+    return {"text": text, "showarrow": False, "font": {"size": 11}} | place
 
 
 def _notes(marks: Sequence[Mark]) -> list[dict[str, Any]]:

@@ -79,6 +79,30 @@ def test_a_name_stands_once_in_the_legend_and_a_missing_value_is_a_gap() -> None
     assert not any(trace.connectgaps for trace in figure.data)
 
 
+@pytest.mark.parametrize(
+    ("runs", "top"),
+    [
+        ([[564.0, 50.0, 40.0]], 150.0),
+        ([[564.0, 50.0, 40.0], [480.0, 60.0, 41.0]], 180.0),
+        ([[564.0, 50.0, float("nan")]], 150.0),
+        ([[140.0, 50.0, 40.0]], None),
+        ([[564.0, 50.0, 40.0], [90.0, 60.0, 41.0]], None),
+        ([[564.0, 50.0]], None),
+        ([[float("nan"), 50.0, 40.0]], None),
+        ([], None),
+    ],
+)
+def test_a_beginning_that_towers_over_all_that_follows_is_written_not_drawn(
+    runs: list[list[float]], top: float | None
+) -> None:
+    lines = [charts.Line("loss", list(range(len(y))), y, "red") for y in runs]
+    figure = charts.curves(lines, ("examples", "loss"))
+    assert (figure.layout.yaxis.range or (None, None))[1] == top
+    assert [note.text for note in figure.layout.annotations] == (["from 564"] if top else [])
+    if top:
+        assert all(figure.layout.yaxis.range[0] < value for value in runs[0][1:] if value == value)
+
+
 def test_marks_at_one_place_are_written_together() -> None:
     line = charts.Line("x", [0.0, 9.0], [1.0, 1.0], "red")
     figure = charts.curves([line], ("x", "y"), [charts.Mark(5.0, "hand-over"), charts.Mark(5.0, "kept")])
