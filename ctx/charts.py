@@ -228,8 +228,8 @@ def curves(
 def _cut(lines: Sequence[Line]) -> list[float] | None:
     """The y range without the first points, where they tower so that nothing else could be told apart; else None."""
     long = [line.y for line in lines if len(line.y) > 2]
-    later = [y for values in long for y in values[1:] if math.isfinite(y)]
-    if not later or not all(values[0] > TOWERS * max(later) > 0 for values in long):
+    later = [y for line in lines for y in line.y[1:] if math.isfinite(y)]
+    if not long or not later or not all(values[0] > TOWERS * max(later) > 0 for values in long):
         return None
     low, high = min(later), max(later)
     return [min(low - 0.1 * (high - low), 0.9 * low), TOWERS * high]

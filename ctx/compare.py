@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ctx.frames import COUNTED
 from ctx.labels import labels, written
 
 ABOUT = ("id", "name", "note", "state", "owner", "study", "created", "started", "ended")
-COUNTED = ("kept_step", "steps", "train_seconds")  # results that belong to no context
 SHORT = 8  # characters of an id that name a run in links
 
 

@@ -135,7 +135,7 @@ class Evaluator:
 
         The loss on rows, and none. Of a task that writes, minus the mean score of its texts, since a decoder's texts go
         on improving while it grows too sure of single pieces, and a standard error of that mean: a few texts tell no
-        two epochs apart, and the later has learnt more (the one-standard-error rule: Breiman et al. 1984, 3.4.3).
+        two epochs apart, and the later has learnt more (after the one-standard-error rule: Breiman et al. 1984, 3.4.3).
         """
         task = self.setup.task
         if task.looks is None:

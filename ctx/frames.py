@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SINGLE = (("backbone", "backbones"), ("schedule", "schedules"), ("tuning", "tunings"), ("balancer", "balancers"))
 LISTS = (("penalties", "penalty"), ("augment", "augment"))
+COUNTED = ("kept_step", "steps", "taken_over", "train_seconds")  # results that belong to no context
 
 
 class Frames(Base):
@@ -144,4 +145,4 @@ def _results(final: Mapping[str, Any]) -> dict[str, Any]:
         found |= {f"floor/{context}/{name}": value for name, value in (values or {}).items()}
     for name in ("updates", "labels_used", "seen", "changed", "parameters"):
         found |= {f"{name}/{inner}": value for inner, value in (final.get(name) or {}).items()}
-    return found | {name: final[name] for name in ("kept_step", "steps", "train_seconds") if name in final}
+    return found | {name: final[name] for name in COUNTED if name in final}

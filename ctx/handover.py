@@ -22,11 +22,12 @@ from torch import Tensor
 
 from ctx import kept
 from ctx.config import identity
-from ctx.parts import Choice
+from ctx.model import Model
+from ctx.parts import Choice, Stateful
 from ctx.plan import Phase
-from ctx.prefix import arithmetic
+from ctx.prefix import LAYOUT, arithmetic
 from ctx.setup import Setup
-from ctx.state import Position, State, under
+from ctx.state import Position, State
 
 Kind = Literal["start", "step", "epoch"]
 MOST_BYTES = 200e6  # of weights that are kept
@@ -34,7 +35,7 @@ SOURCE_ALONE = Choice(name="source-only")  # stands for whatever schedule begins
 
 
 @dataclass(frozen=True)
-class Passed:
+class Moment:
     """What happened at a step of the phase."""
 
     step: int
@@ -49,70 +50,80 @@ class Had:
     weights: dict[str, Tensor]
     generator: Tensor
     at: Position
-    events: list[Passed]
+    moments: list[Moment]
 
 
 class Handover:
-    """The first phase of one run, where it trains no target: kept when it ends, or taken over."""
+    """The first phase of one run: kept when it ends, or taken over.
+
+    Only a phase that neither trains on the target nor selects on it, with parts that have no state of their own.
+    """
 
     def __init__(self, setup: Setup) -> None:
-        learns = any(part.state() for part in (setup.balancer, *setup.penalties))  # which the state here lacks
         phase = setup.phases[0]
-        self.name = "" if "target" in phase.weights or learns else _name(setup, phase)
-        self.events: list[Passed] = []
+        stateless = all(
+            type(part).state is Stateful.state and type(part).parameters is Stateful.parameters
+            for part in (setup.balancer, *setup.penalties)
+        )
+        alone = stateless and "target" not in (*phase.weights, phase.select_on)
+        self.path = kept.place("phases", _name(setup, phase), "safetensors") if alone else None
+        self.moments: list[Moment] = []
 
     def note(self, step: int, kind: Kind, values: Mapping[str, float]) -> None:
         """Something happened in the phase."""
-        if self.name:
-            self.events.append(Passed(step, kind, dict(values)))
+        if self.path:
+            self.moments.append(Moment(step, kind, {name: float(value) for name, value in values.items()}))
 
-    def keep(self, weights: Mapping[str, Tensor], at: Position, values: Mapping[str, float]) -> None:
+    def keep(self, model: Model, at: Position, values: Mapping[str, float]) -> None:
         """The phase has ended: with these weights, there, with these values of its last epoch.
 
         Nothing is kept of a run that was resumed within it, nor where the disk is nearly full.
         """
         self.note(at.step, "epoch", values)
-        events, self.events = self.events, []
-        if not events or events[0].kind != "start":
+        moments, self.moments = self.moments, []
+        learned = {name: p.detach() for name, p in model.named_parameters() if name in set(at.touched)}
+        size = sum(tensor.nbytes for tensor in learned.values())
+        if self.path is None or moments[0].kind != "start" or size > MOST_BYTES:
             return
-        state = State(under("model", weights) | {"generator": torch.get_rng_state()}, {})
-        size = sum(tensor.nbytes for tensor in state.tensors.values())
-        path = kept.place("phases", self.name, "safetensors")
-        part = path.with_name(f"{path.name}.{uuid4().hex}.part")
-        state.meta = {"position": asdict(at), "events": [asdict(event) for event in events]}
-        state.meta["sum"] = _sum(state)
+        tensors = {f"model/{name}": tensor for name, tensor in learned.items()} | {"generator": torch.get_rng_state()}
+        state = State(tensors, {"position": asdict(at), "moments": [asdict(moment) for moment in moments]})
+        part = self.path.with_name(f"{self.path.name}.{uuid4().hex}.part")
         with suppress(OSError, SafetensorError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if size <= MOST_BYTES and not path.exists() and shutil.disk_usage(path.parent).free > kept.FREE + size:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists() and shutil.disk_usage(self.path.parent).free > kept.FREE + size:
                 kept.make_room()
+                state.meta["sum"] = _sum(state)
                 state.write(part)
-                part.replace(path)
+                part.replace(self.path)
         with suppress(OSError):
             part.unlink()
 
     def load(self) -> Had | None:
         """The phase as another run had it; None where none has, or what it left is damaged."""
-        if not self.name:
+        if self.path is None or not self.path.exists():
             return None
-        path = kept.place("phases", self.name, "safetensors")
-        found = State.read(path)
+        found = State.read(self.path)
         if found is None or found.meta.get("sum") != _sum(found):
             with suppress(OSError):
-                path.unlink(missing_ok=True)
+                self.path.unlink()
             return None
-        kept.touch(path)
-        at, events = Position(**found.meta["position"]), [Passed(**event) for event in found.meta["events"]]
-        return Had(found.part("model"), found.tensors["generator"], at, events)
+        kept.touch(self.path)
+        at, moments = Position(**found.meta["position"]), [Moment(**moment) for moment in found.meta["moments"]]
+        return Had(found.part("model"), found.tensors["generator"], at, moments)
 
 
 def _name(setup: Setup, phase: Phase) -> str:
-    """Of all that the phase follows from; how many labels a context has that it doesn't train on is nothing to it."""
+    """Of all that the phase follows from: not of beams, nor of how many labels the target has, which it doesn't see.
+
+    The threads are in it, since the last bits follow from them: a fully tuned run alone on a machine has more of them
+    than one beside others.
+    """
     config, total = setup.config, phase.epochs * phase.updates
     target = config.target.model_copy(update={"size": None}) if config.target else None
-    alike = config.model_copy(update={"target": target, "schedule": SOURCE_ALONE})
-    weights = {key: [weight(n / total) for n in range(total)] for key, weight in phase.weights.items()}
-    plan = phase.epochs, phase.updates, weights, phase.select_on, dict(phase.shares), phase.fresh
-    return kept.named(identity(alike), setup.weights, *plan, torch.get_num_threads(), *arithmetic())
+    alike = config.model_copy(update={"target": target, "schedule": SOURCE_ALONE, "beams": 1})
+    weights = [(key, [weight(n / total) for n in range(total)]) for key, weight in phase.weights.items()]
+    plan = phase.name, phase.epochs, phase.updates, weights, phase.select_on, list(phase.shares.items()), phase.fresh
+    return kept.named(identity(alike), setup.weights, *plan, torch.get_num_threads(), *LAYOUT, *arithmetic())
 
 
 def _sum(state: State) -> str:

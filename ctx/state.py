@@ -41,6 +41,13 @@ class Position:
         changed = {f"changed/{key}": float(count) for key, count in self.changed.items()}
         return {f"seen/{key}": float(self.seen.get(key, 0)) for key in keys} | changed
 
+    def results(self, keys: Iterable[str]) -> dict[str, Any]:
+        """What a finished run tells of its way: updates and examples of each context, which weights it kept."""
+        found: dict[str, Any] = {"updates": dict.fromkeys(keys, 0) | self.batches}
+        found |= {"seen": dict.fromkeys(keys, 0) | self.seen, "kept_step": self.kept_step}
+        found |= {"changed": dict(self.changed)} if self.changed else {}
+        return found | ({"taken_over": self.taken_over} if self.taken_over else {})
+
     def take(self, key: str, examples: int, changed: int | None) -> None:
         """Count a batch of a context."""
         self.batches[key] = self.batches.get(key, 0) + 1
@@ -85,7 +92,7 @@ class State:
 class Event:
     """What happened: ``values`` are the metrics of ``step``, of ``steps`` in all; the last one has the results.
 
-    ``snapshot()`` is the whole state at this moment; where it was ``taken_over`` from another run it is a later one.
+    ``snapshot()`` is the whole state at this moment; once it is ``gone``, in a phase taken over, that of a later one.
     ``final`` is plain data, ``outputs`` the test split's logits ``[N, …]`` by "test/<context>".
     """
 
@@ -96,7 +103,7 @@ class Event:
     snapshot: Callable[[], State]
     final: dict[str, Any] | None = None
     outputs: dict[str, np.ndarray] | None = None
-    taken_over: bool = False
+    gone: bool = False
 
 
 def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

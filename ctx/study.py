@@ -43,10 +43,10 @@ def arms(config: RunConfig) -> dict[str, RunConfig]:
 
 
 def rows(config: RunConfig, draws: int) -> list[tuple[str, int, RunConfig]]:
-    """(arm, draw, configuration), draw by draw from the configuration's seed on, so that whole rows finish early.
+    """(arm, draw, configuration), about draw by draw from the configuration's seed on, so that rows fill up early.
 
     The chosen arm goes first, a draw ahead of the others: its curves are what one waits to see, it takes longest, and
-    the source alone is a moment's work once a chosen arm that begins with it has trained it.
+    the source alone may be a moment's work once a chosen arm that begins with it has trained it (`ctx.handover`).
     """
     if config.seed + draws > MOST_SEED:
         raise BadInput(f"The seed {config.seed} leaves no room for {draws} draws: choose a smaller one.")

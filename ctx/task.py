@@ -135,7 +135,10 @@ class Task(Part):
         return None
 
     def scores(self, answers: np.ndarray, references: np.ndarray) -> np.ndarray:
-        """How good each answer is by itself ``[N]``, 0 to 1. No torch."""
+        """How good each answer is by itself ``[N]``, 0 to 1. No torch.
+
+        Of a task with ``looks`` their mean decides which weights are kept.
+        """
         raise NotImplementedError
 
     def guess(self, learn: np.ndarray, test: np.ndarray) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The loop: phases → epochs → a batch of every active context → frozen prefix → losses → one step.
 
 It yields an event a step and knows no store and no page. Same configuration and thread count, same numbers to the bit;
-a run resumed from any event's snapshot gives what the uninterrupted one would have given.
+a run resumed from the snapshot of an event that is not `gone` gives what the uninterrupted one would have given.
 """
 
 from __future__ import annotations
@@ -71,28 +71,31 @@ class Trainer:
     def run(self, resume: State | None) -> Iterator[Event]:
         """All events from the start, or those after a snapshot."""
         torch.manual_seed(self.setup.config.seed)
+        had = self.handover.load() if self.handover and not resume else None
         if resume:
             self._load(resume)
+        elif had:
+            yield from self._take_over(had)
         else:
             self.begin()
-            had = self.handover.load() if self.handover else None
-            yield from self._take_over(had) if had else [self._event("start", self._first_look())]
+            yield self._event("start", self._first_look())
         while self.at.phase < len(self.setup.phases):
             yield from self._phase(self.setup.phases[self.at.phase])
         yield self._end()
 
     def _take_over(self, had: Had) -> Iterator[Event]:
         """The first phase as another run with the same source had it."""
-        self.at.epoch = self.setup.phases[0].epochs - 1
-        self._begin_epoch(self.setup.phases[0])
         self.at = had.at
         self.model.put(had.weights)
         torch.set_rng_state(had.generator)
-        had.events[0].values.update(self.evaluator.constants())  # by its own labels
-        had.events[-1].values.update(self._hand_over())
+        if self.at.phase == len(self.setup.phases):
+            self._arrange()
+        had.moments[0].values.update(self.evaluator.constants())  # by its own labels
+        had.moments[-1].values.update(self._hand_over())
         self.at.taken_over = self.at.step
-        for one in had.events:
-            yield Event(one.step, self.setup.steps, one.kind, one.values, self.snapshot, taken_over=True)
+        for one in had.moments:
+            gone = one is not had.moments[-1]
+            yield Event(one.step, self.setup.steps, one.kind, one.values, self.snapshot, gone=gone)
 
     # -- phases and epochs
 
@@ -147,7 +150,7 @@ class Trainer:
             self.at.kept_step = self.at.step
         self.at.phase, self.at.epoch = self.at.phase + 1, 0
         if self.handover and self.at.phase == 1:
-            self.handover.keep(self._learned(), self.at, values)
+            self.handover.keep(self.model, self.at, values)
         return values | self._hand_over()
 
     def _hand_over(self) -> dict[str, float]:
@@ -250,17 +253,9 @@ class Trainer:
         return Event(self.at.step, self.setup.steps, kind, values, self.snapshot)
 
     def _end(self) -> Event:
-        rows = self.setup.rows
         final, outputs = self.evaluator.test()
-        final |= {
-            "updates": {key: self.at.batches.get(key, 0) for key in rows},
-            "seen": {key: self.at.seen.get(key, 0) for key in rows},
-            **({"changed": dict(self.at.changed)} if self.at.changed else {}),
-            "parameters": self.model.counts(self.at.touched),
-            "kept_step": self.at.kept_step,
-            "steps": self.setup.steps,
-            **({"taken_over": self.at.taken_over} if self.at.taken_over else {}),
-        }
+        final |= self.at.results(self.setup.rows)
+        final |= {"parameters": self.model.counts(self.at.touched), "steps": self.setup.steps}
         self.features.forget(self.own)
         return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, final, outputs)
 
@@ -284,6 +279,15 @@ class Trainer:
         self.at = Position(**meta)
         self.model.put(state.part("model"))
         self.kept, self.source = state.part("kept"), state.part("source") if self.at.phase else None
+        self._arrange()
+        self.optimiser.load(state.part("optimiser"))
+        self.optimiser.rate = rate
+        for part in (self.setup.balancer, *self.setup.penalties):
+            part.load(state.part(f"part/{part.name}"))
+        torch.set_rng_state(state.tensors["generator"])
+
+    def _arrange(self) -> None:
+        """Let learn what learns where it stands; at the end of all, what learnt last."""
         ended = self.at.phase == len(self.setup.phases)
         phase = self.setup.phases[-1 if ended else self.at.phase]
         epoch, self.at.epoch = self.at.epoch, phase.epochs - 1 if ended else self.at.epoch
@@ -292,8 +296,3 @@ class Trainer:
             penalty.begin(self.model, phase, self.source)
         self._begin_epoch(phase)
         self.at.epoch = epoch
-        self.optimiser.load(state.part("optimiser"))
-        self.optimiser.rate = rate
-        for part in (self.setup.balancer, *self.setup.penalties):
-            part.load(state.part(f"part/{part.name}"))
-        torch.set_rng_state(state.tensors["generator"])

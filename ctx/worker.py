@@ -72,7 +72,7 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
             recorder.done(event, time.monotonic() - began)
             return
         recorder.add(event)
-        if event.taken_over:  # all at once: there is no state between them
+        if event.gone:
             continue
         if keeper.lost.is_set():
             raise LostError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ctx.lab import settings
-from ctx.lab.effect import run_seconds
+from ctx.lab.cost import run_seconds
 from ctx.parts import Choice
 from tests.test_augment import CASES, NEEDY, OF_PIECES, PAIRS, run
 

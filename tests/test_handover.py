@@ -1,7 +1,8 @@
 """A source phase that another run has had: the same numbers to the bit, and nothing of what is damaged or other."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ctx import checkpoint
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.handover import Handover
 from ctx.parts import Choice
+from ctx.plan import Phase
+from ctx.registry import part
 from ctx.setup import Setup
 from ctx.state import Event
 from ctx.store import open_store
@@ -85,7 +88,7 @@ def test_what_is_taken_over_is_what_would_have_been_trained(
     events, found, last = all_of(asked)
     assert found == plain
     assert expected.final is not None
-    assert last.final == expected.final | {"taken_over": sum(event.taken_over for event in events) - 3}
+    assert last.final == expected.final | {"taken_over": max(event.step for event in events if event.gone)}
     weights, wanted = (event.snapshot().weights().tensors for event in (last, expected))
     assert weights.keys() == wanted.keys()
     assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
@@ -96,7 +99,8 @@ def test_what_is_taken_over_is_what_would_have_been_trained(
 
 
 def named(config: RunConfig) -> str:
-    return Handover(Setup(canonical(config))).name
+    path = Handover(Setup(canonical(config))).path
+    return path.stem if path else ""
 
 
 def test_only_what_the_source_phase_follows_from_names_it() -> None:
@@ -104,6 +108,7 @@ def test_only_what_the_source_phase_follows_from_names_it() -> None:
     assert name == named(with_(LESSON, "source-only"))
     assert name == named(with_(LESSON, "sequential", copy_weights=False))
     assert name == named(LESSON.model_copy(update={"target": ContextChoice(id="lesson/relative", size=50)}))
+    assert name == named(LESSON.model_copy(update={"beams": 4}))
     others: list[dict[str, Any]] = [
         {"seed": 1},
         {"sources": (SourceChoice(id="lesson/base", size=100),)},
@@ -118,6 +123,18 @@ def test_only_what_the_source_phase_follows_from_names_it() -> None:
     assert len({name, *found}) == len(others) + 1
     torch.set_num_threads(2)
     assert named(LESSON) != name
+
+
+def test_a_phase_that_selects_on_the_target_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = part("schedules", "sequential")
+    phases_of = schedule.phases
+
+    def phases(self: Any, config: RunConfig, sizes: Mapping[str, int]) -> list[Phase]:
+        first, second = phases_of(self, config, sizes)
+        return [replace(first, select_on="target"), second]
+
+    monkeypatch.setattr(schedule, "phases", phases)
+    assert named(LESSON) == ""
 
 
 @pytest.mark.parametrize("schedule", ["joint", "target-only"])
@@ -152,7 +169,7 @@ def test_a_damaged_phase_is_trained_again_and_replaced(harm: Callable[[Path], No
     harm(path)
     events, found, _ = all_of(LESSON)
     assert found == wanted
-    assert not any(event.taken_over for event in events)
+    assert not any(event.gone for event in events)
     assert path.read_bytes() == whole
 
 
@@ -195,7 +212,7 @@ def test_a_worker_takes_it_over_and_a_stop_right_after_loses_nothing(home: Path)
     asked, events = threading.Event(), list[Event]()
     asked.set()
     train_run(store, claimed, events.append, asked)
-    assert [event.step for event in events if not event.taken_over] == [101]
+    assert [event.step for event in events if not event.gone] == [100]
     assert store.run(queued.id).state == "stopped"
     name = store.run(queued.id).checkpoint
     assert name is not None

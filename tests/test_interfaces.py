@@ -12,7 +12,8 @@ import torch
 
 from ctx import registry
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check
-from ctx.parts import Choice
+from ctx.model import Model
+from ctx.parts import Choice, Tuning
 from ctx.prefix import Memo
 from ctx.setup import Setup
 from ctx.state import Event
@@ -126,3 +127,59 @@ def test_a_second_source_has_its_own_weight_and_curve() -> None:
         assert values["total"] == pytest.approx(raw)
     assert "macro_f1" in events[-1].final["metrics"]["source.2"]
     resumed(config)
+
+
+SECOND = SourceChoice(id="sentiment/sample-cafes-zh", size=40, weight=0.25)
+SOURCES = (SourceChoice(id="sentiment/sample-cafes-en", size=60), SECOND)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tuning": Choice(name="thaw")},
+        {"sources": SOURCES},
+        {"optim": OPTIM.model_copy(update={"class_balanced": True, "epochs": 2})},
+        {"augment": (Choice(name="deletion"), Choice(name="word-dropout"))},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+@pytest.mark.parametrize("schedule", ["sequential", "source-only"])
+def test_a_source_phase_is_taken_over_whatever_learns_in_it(
+    changes: dict[str, object], schedule: str, home: Path
+) -> None:
+    config = run(schedule=Choice(name=schedule), **changes)
+    other = {"sequential": "source-only", "source-only": "sequential"}[schedule]
+    list(train(config.model_copy(update={"schedule": Choice(name=other)}), features=Memo(), sharing=True))
+    assert len(list((home / "phases").iterdir())) == 1
+    plain, taken = (list(train(config, features=Memo(), sharing=sharing)) for sharing in (False, True))
+    assert [(e.step, e.values) for e in taken] == [(e.step, e.values) for e in plain]
+    assert taken[0].gone
+    ends = plain[-1].snapshot().weights().tensors, taken[-1].snapshot().weights().tensors
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+def test_a_tuning_that_changed_the_layers_halfway_leaves_no_features_of_theirs_behind(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def groups(self: Tuning, model: Model, progress: float) -> list[tuple[list[torch.nn.Parameter], float]]:
+        blocks = [p for block in model.blocks.values() for p in block.parameters()]
+        return [(list(model.heads.parameters()), 1.0), *([(blocks, 1.0)] if 0.2 < progress < 0.5 else [])]
+
+    monkeypatch.setattr(registry.part("tunings", "thaw"), "groups", groups)
+    alone = Choice(name="source-only")
+    config, probe = run(tuning=Choice(name="thaw"), schedule=alone), run(tuning=Choice(name="head"), schedule=alone)
+    first, fresh = (list(train(one, features=Memo(), sharing=True))[-1].outputs for one in (config, probe))
+    features = Memo()
+    again, after = (list(train(one, features=features, sharing=True))[-1] for one in (config, probe))
+    assert again.final["taken_over"]
+    assert all((again.outputs[name] == first[name]).all() for name in first)
+    assert all((after.outputs[name] == fresh[name]).all() for name in fresh)
+
+
+@pytest.mark.parametrize("changes", [{"penalties": (Choice(name="critic"),)}, {"balancer": Choice(name="apart")}])
+def test_a_part_with_a_state_of_its_own_has_no_phase_taken_over(changes: dict[str, object], home: Path) -> None:
+    config = run(schedule=Choice(name="sequential"), **changes)
+    plain, shared = (list(train(config, features=Memo(), sharing=sharing)) for sharing in (False, True))
+    assert [(e.step, e.values) for e in shared] == [(e.step, e.values) for e in plain]
+    assert not (home / "phases").exists()

@@ -19,7 +19,10 @@ def document(run: Run) -> dict[str, Any]:
     final = run.final or {}
     metrics = dict.fromkeys(ROLES) | (final.get("metrics") or {})
     found: dict[str, Any] = {"run": run.id, "state": run.state, "config": run.settings, "metrics": metrics}
-    found |= {name: final.get(name) for name in COUNTS} | {"seconds": final.get("train_seconds")}
+    found |= {name: final.get(name) for name in COUNTS} | {
+        "seconds": final.get("train_seconds"),
+        "taken_over": final.get("taken_over", 0),
+    }
     found |= {"name": run.name, "note": run.note, "owner": run.owner, "study": run.study, "error": run.error}
     found |= {"step": run.step, "steps": run.steps, "created": run.created, "ended": run.ended}
     return found

@@ -11,7 +11,7 @@ import streamlit as st
 from ctx import charts
 from ctx.dispatch import ensure
 from ctx.i18n import t
-from ctx.lab import data, effect, words
+from ctx.lab import cost, data, words
 from ctx.lab.answer import Answer
 from ctx.lab.history import changes
 from ctx.lab.link import View, asked_draws
@@ -106,8 +106,8 @@ def _so_far(found: Answer, waiting: list[Run], share: float, since: float) -> st
     if share > 0.05:
         left = (time.time() - since) * (1 - share) / share
     else:
-        left = effect.study_seconds(found.config, found.draws)
-    return t("{n} runs to go, about {time}", n=len(waiting), time=effect.duration(left))
+        left = cost.study_seconds(found.config, found.draws)
+    return t("{n} runs to go, about {time}", n=len(waiting), time=cost.duration(left))
 
 
 def _stop(ids: list[str], study: str) -> None:

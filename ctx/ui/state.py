@@ -10,7 +10,7 @@ import streamlit as st
 from ctx.config import RunConfig, check
 from ctx.dispatch import ensure
 from ctx.errors import CtxError
-from ctx.lab import data, effect, link
+from ctx.lab import cost, data, link
 from ctx.lab.history import about
 from ctx.lab.settings import change
 from ctx.study import default_draws, rows
@@ -91,7 +91,7 @@ def train(config: RunConfig, draws: int, guess: str | None) -> None:
 
 def seconds(config: RunConfig, draws: int) -> str:
     """How long a study of these settings will take here, in a word."""
-    return effect.duration(effect.study_seconds(config, draws, _finished()))
+    return cost.duration(cost.study_seconds(config, draws, _finished()))
 
 
 @st.cache_data(show_spinner=False, ttl=20)

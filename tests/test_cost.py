@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ctx import data
-from ctx.config import ContextChoice, Optim, RunConfig, canonical
-from ctx.lab.effect import run_seconds, study_seconds
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
+from ctx.lab.cost import run_seconds, study_seconds
 from ctx.parts import Choice
 from ctx.records import Run
+from ctx.study import arms
 from ctx.tasks.translation import Translation
 
 CONTEXT = "translation/sample-cafe-en-es"
@@ -78,3 +80,28 @@ def test_the_time_counts_the_texts_of_every_look_and_by_its_beams_those_of_the_t
     many = {"target": ContextChoice(id=CONTEXT, size=100)}
     assert texts(config(**many)) == pytest.approx(tests + 2 * (looks + 20))
     assert texts(config(**many, keep="last")) == pytest.approx(tests + 2 * looks)
+
+
+def transfer(schedule: str, **given: Any) -> RunConfig:
+    source = (SourceChoice(id="translation/sample-cafe-en-pt", size=60),)
+    return config(sources=source, schedule=Choice(name=schedule), **given)
+
+
+def test_the_source_alone_costs_its_tests_where_the_chosen_arm_has_trained_it() -> None:
+    found = arms(transfer("sequential"))
+    whole = {arm: run_seconds(one) for arm, one in found.items()}
+    spared = sum(whole.values()) - study_seconds(transfer("sequential"), 1)
+    assert 0.3 * whole["source-only"] < spared < whole["source-only"]
+    ran = [finished(found["source-only"], 8000.0)]
+    assert study_seconds(transfer("sequential"), 1, ran) < 100
+    joint = arms(transfer("joint"))
+    assert study_seconds(transfer("joint"), 1) == pytest.approx(sum(run_seconds(one) for one in joint.values()))
+    assert study_seconds(transfer("joint"), 1, ran) > 8000
+
+
+def test_a_run_that_took_its_source_phase_over_promises_nothing() -> None:
+    run = finished(transfer("sequential"), 8000.0)
+    assert run.final is not None
+    taken = replace(run, final={**run.final, "taken_over": 8})
+    assert study_seconds(transfer("sequential"), 1, [taken]) == study_seconds(transfer("sequential"), 1)
+    assert study_seconds(transfer("sequential"), 1, [run]) > 8000

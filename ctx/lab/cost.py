@@ -1,0 +1,167 @@
+"""How long a study will take, before training: by runs alike that ended here, else by the work there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from math import ceil
+
+from ctx import data
+from ctx.config import ContextChoice, Optim, RunConfig, frozen_blocks
+from ctx.errors import CtxError
+from ctx.i18n import t
+from ctx.lab.effect import phases
+from ctx.parts import Backbone
+from ctx.plan import Phase
+from ctx.records import Run
+from ctx.registry import make, part
+from ctx.study import ARMS, arms, training_sizes
+
+TOKENS = 30  # in a text of ordinary length
+RATE = 8e10  # multiplications a second that two cores give
+STEP_SECONDS = 0.0015  # a step of which only the head learns
+CORES = 2
+
+
+def run_seconds(config: RunConfig) -> float:
+    """A rough guess of one run's time on two cores, without the frozen layers (they run once a study)."""
+    return _seconds(config, phases(config))
+
+
+def _seconds(config: RunConfig, planned: Sequence[Phase]) -> float:
+    """The same of those phases of its own that it trains, and its tests.
+
+    Of texts that an augmentation changes they run at every step, forwards alone: a third of the work.
+    """
+    backbone: Backbone = make("backbones", config.backbone)
+    frozen, _ = frozen_blocks(config)
+    layers = backbone.parameters()
+    live: float = sum(layers[max(frozen, 1) :]) + sum(backbone.decoder_parameters())
+    if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
+        live += sum(layers[1:frozen]) / 3
+    seconds = 0.3 + _writing_seconds(config, backbone, planned)
+    for phase in planned:
+        work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
+        seconds += (
+            phase.epochs * phase.updates * ((STEP_SECONDS + config.task().step_seconds) * len(phase.weights) + work)
+        )
+    return seconds
+
+
+def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase]) -> float:
+    """Of all its texts: looked at after every epoch and to select weights, greedily; those of the tests by beam."""
+    task, contexts = config.task(), config.contexts()
+    if not task.writes:
+        return 0.0
+    looks, tested = task.looks or 0, task.tested or 0
+    there = {key: _sizes(choice) for key, choice in contexts.items()}
+    looked = sum(min(looks, there[key].get("validation", looks)) for key in contexts)
+    texts = config.beams * sum(min(tested, there[key].get("test", tested)) for key in contexts)
+    for phase in planned:
+        size = 0
+        if phase.select_on and config.keep == "best":
+            size = contexts[phase.select_on].size or there[phase.select_on].get("train", 1000)
+        selected = size // data.SELECT_EVERY if size >= data.SELECT_FROM else 0
+        texts += phase.epochs * (looked + min(looks, selected))
+    return texts * (task.text_seconds + 2 * sum(backbone.decoder_parameters()) * TOKENS / RATE)
+
+
+def _sizes(choice: ContextChoice) -> dict[str, int]:
+    try:
+        return data.sizes(choice, patient=False)
+    except CtxError:
+        return {}
+
+
+def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
+    """How long a study will take: as long as alike runs took here, else a guess from the work there is.
+
+    ``finished``: runs of the store to learn from.
+    """
+    total = draws * sum(
+        (_like(run, steps, finished) if steps else 0) or rough for run, steps, rough in _one_draw(config)
+    )
+    return total / CORES if draws > 1 else total
+
+
+def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, int, float], ...]:
+    """Each arm's configuration, updates of its own (none of the source alone where it is taken over), rough seconds."""
+    try:
+        sizes = tuple(training_sizes(config).items())
+    except CtxError:
+        sizes = ()
+    return _planned(config.model_dump_json(), sizes, tuple(make("backbones", config.backbone).parameters()))
+
+
+@lru_cache(maxsize=500)
+def _planned(
+    config: str, sizes: tuple[tuple[str, int], ...], parameters: tuple[int, ...]
+) -> tuple[tuple[RunConfig, int, float], ...]:
+    """A page asks for this a dozen times; it changes with the settings, and with what is in the data and the model."""
+    asked = RunConfig.model_validate_json(config)
+    found = arms(asked) if sizes else {"chosen": asked}
+    rows = []
+    for arm, run in found.items():
+        own = phases(run)
+        if arm == "source-only" and len(found) == len(ARMS) and _begins_with(asked, own[0]):
+            own = own[1:]
+        rows.append((run, sum(phase.epochs * phase.updates for phase in own), _seconds(run, own)))
+    return tuple(rows)
+
+
+def _begins_with(config: RunConfig, phase: Phase) -> bool:
+    """Whether a run's first phase is this one of the source alone, so that either takes it over from the other."""
+    first = phases(config)[0]
+    plans = [(one.epochs, one.updates, set(one.weights), one.select_on) for one in (first, phase)]
+    return not config.penalties and plans[0] == plans[1]
+
+
+def _like(config: RunConfig, steps: int, finished: Sequence[Run]) -> float | None:
+    """The median time of alike runs, by the steps that they took."""
+    same = [
+        run.final["train_seconds"] / run.final["steps"]
+        for run in finished
+        if run.final
+        and run.final.get("steps")
+        and run.final.get("train_seconds")
+        and not run.final.get("taken_over")
+        and _alike(run.settings, config)
+    ]
+    return steps * sorted(same)[len(same) // 2] if same else None
+
+
+def _alike(settings: Mapping[str, object], config: RunConfig) -> bool:
+    """Whether a stored run and this one take about as long a step, the tests shared out among the steps."""
+    parts = config.model_dump(mode="json")
+    schedule, optim = (_inside(settings, name) for name in ("schedule", "optim"))
+    beams = settings.get("beams", 1) if config.task().writes else config.beams
+    return (
+        _application(settings) == _application(parts)
+        and settings.get("backbone") == parts["backbone"]
+        and settings.get("tuning") == parts["tuning"]
+        and schedule.get("name") == config.schedule.name
+        and optim.get("batch", Optim().batch) == config.optim.batch
+        and beams == config.beams
+    )
+
+
+def _application(settings: Mapping[str, object]) -> str:
+    target, sources = _inside(settings, "target"), settings.get("sources")
+    first = target or (sources[0] if isinstance(sources, list) and sources else {})
+    return str(first.get("id", "")).partition("/")[0]
+
+
+def _inside(settings: Mapping[str, object], name: str) -> dict[str, object]:
+    found = settings.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def duration(seconds: float) -> str:
+    """A rough time for a button: ``8 s``, ``40 s``, ``3 min``."""
+    if seconds < 20:
+        return t("{n} s", n=max(1, round(seconds)))
+    if seconds < 100:
+        return t("{n} s", n=ceil(seconds / 10) * 10)
+    if seconds < 5400:
+        return t("{n} min", n=round(seconds / 60))
+    return t("{n} h", n=f"{seconds / 3600:.1f}")
