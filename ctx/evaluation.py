@@ -13,7 +13,7 @@ from ctx.batches import Batch, ContextRows, Encoded
 from ctx.parts import Task
 from ctx.setup import Setup
 
-FIRST, CURVE = 150, 500  # validation examples before training, and at each epoch
+FIRST, CURVE, WRITTEN = 150, 500, 100  # validation examples before training; at an epoch; there where texts are written
 ROWS, TOKENS = 128, 4096  # a forward pass: at most so many rows and, padded, so many tokens
 
 
@@ -114,11 +114,13 @@ class Evaluator:
         few = some(rows, looks) if found and looks else rows
         return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
 
-    def look(self, most: int, looks: int | None) -> dict[str, float]:
-        """Every context's metrics on at most so many validation examples, as points of a curve."""
+    def look(self, first: bool = False) -> dict[str, float]:
+        """Every context's metrics on some of its validation examples, as points of a curve; ``first``: in a moment."""
+        looks = self.setup.task.looks
+        most = min(FIRST, looks or FIRST) if first else CURVE if looks is None else WRITTEN
         values: dict[str, float] = {}
         for key, rows in self.setup.rows.items():
-            metrics = self.metrics(key, some(rows.validation, most), looks)
+            metrics = self.metrics(key, some(rows.validation, most), 0 if first else looks)
             values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
         return values
 

@@ -78,7 +78,7 @@ class Trainer:
             yield from self._take_over(had)
         else:
             self.begin()
-            yield self._event("start", self._first_look())
+            yield self._event("start", self._look(first=True) | {"phase": 0.0} | self.evaluator.constants())
         while self.at.phase < len(self.setup.phases):
             yield from self._phase(self.setup.phases[self.at.phase])
         yield self._end()
@@ -139,7 +139,7 @@ class Trainer:
 
     def _end_epoch(self, phase: Phase) -> dict[str, float]:
         """Evaluate and select; at the end of a phase take the kept weights and begin the next."""
-        values = self._look(evaluation.CURVE, self.setup.task.looks) | self._select(phase)
+        values = self._look() | self._select(phase)
         if self.at.epoch < phase.epochs:
             self._begin_epoch(phase)
             return values
@@ -238,14 +238,10 @@ class Trainer:
 
     # -- looking
 
-    def _look(self, most: int, looks: int | None) -> dict[str, float]:
-        """Every context's validation metrics, on at most so many examples, and the examples seen so far."""
-        looked = self.evaluator.look(most, looks)
+    def _look(self, first: bool = False) -> dict[str, float]:
+        """Every context's validation metrics, and the examples seen so far."""
+        looked = self.evaluator.look(first)
         return {"lr_factor": self.optimiser.rate} | looked | self.at.counts(self.setup.rows)
-
-    def _first_look(self) -> dict[str, float]:
-        few = min(evaluation.FIRST, self.setup.task.looks or evaluation.FIRST)
-        return self._look(few, 0) | {"phase": 0.0} | self.evaluator.constants()
 
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:
         if self.handover and self.at.phase == 0:
