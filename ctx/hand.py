@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ctx import assets
+from ctx import assets, memory
 from ctx.errors import CtxError, StoreError
 from ctx.jobs import MOST_ATTEMPTS
 from ctx.leases import new_holder
@@ -81,6 +81,8 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
     except Exception as error:
         traceback.print_exception(error)
         store.finish_job(job, f"It ended with an error that ctx did not expect ({type(error).__name__}: {error}).")
+    finally:
+        memory.tidy()
     return True
 
 
