@@ -101,7 +101,7 @@ def shown(store: Store, found: Study, json: bool, waiting: bool = False) -> int:
 def _document(found: Study, answer: Answer) -> dict[str, Any]:
     rows = [
         {"arm": arm, "draw": draw, "run": run.id, "state": run.state, "metrics": results.document(run)["metrics"]}
-        for arm, draw, run in answer.rows
+        for arm, draw, run in sorted(answer.rows, key=lambda row: row[1])
     ]
     arms = {arm: _spread(answer.results(arm)) for arm in answer.arms}
     verdict = answer.verdict
