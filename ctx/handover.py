@@ -81,9 +81,12 @@ class Handover:
         """
         self.note(at.step, "epoch", values)
         moments, self.moments = self.moments, []
-        learned = {name: p.detach() for name, p in model.named_parameters() if name in set(at.touched)}
+        if self.path is None or moments[0].kind != "start":
+            return
+        touched = set(at.touched)
+        learned = {name: p.detach() for name, p in model.named_parameters() if name in touched}
         size = sum(tensor.nbytes for tensor in learned.values())
-        if self.path is None or moments[0].kind != "start" or size > MOST_BYTES:
+        if size > MOST_BYTES:
             return
         tensors = {f"model/{name}": tensor for name, tensor in learned.items()} | {"generator": torch.get_rng_state()}
         state = State(tensors, {"position": asdict(at), "moments": [asdict(moment) for moment in moments]})

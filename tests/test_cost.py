@@ -14,6 +14,7 @@ from ctx.parts import Choice
 from ctx.records import Run
 from ctx.study import arms
 from ctx.tasks.translation import Translation
+from ctx.workforce import heavy
 
 CONTEXT = "translation/sample-cafe-en-es"
 
@@ -41,6 +42,14 @@ def finished(asked: RunConfig, seconds: float, steps: int = 16, without: str = "
 def test_a_study_takes_as_long_as_an_alike_run_took() -> None:
     assert study_seconds(config(), 1, [finished(config(), 800.0)]) == pytest.approx(800)
     assert study_seconds(config(epochs=4), 1, [finished(config(), 800.0)]) == pytest.approx(1600)
+
+
+def test_only_a_study_whose_runs_are_shared_out_takes_less_than_its_runs_together() -> None:
+    light = config(**SENTIMENT)
+    assert not heavy(light.model_dump(mode="json"))
+    assert study_seconds(light, 4) == pytest.approx(4 * study_seconds(light, 1))
+    assert heavy(config().model_dump(mode="json"))
+    assert study_seconds(config(), 4) == pytest.approx(2 * study_seconds(config(), 1))
 
 
 OTHERS = [(config(8), config(1)), (config(1), config(8)), (config(), config(batch=8))]

@@ -81,7 +81,7 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
     total = draws * sum(
         (_like(run, steps, finished) if steps else 0) or rough for run, steps, rough in _one_draw(config)
     )
-    return total / CORES if draws > 1 else total
+    return total / CORES if draws > 1 and config.task().step_seconds else total  # else one worker has a study's runs
 
 
 def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, int, float], ...]:
