@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx.layers import AttentionLayer, Table, TakeInputs
+from ctx.mapped import Mapped
 from ctx.memory import give_back
 from ctx.pieces import SPACES, Pieces
 
@@ -49,16 +50,16 @@ def weights(file: Path) -> dict[str, Tensor]:
     return found
 
 
-def assembled(sizes: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Any:
-    """A BERT of these sizes around the tensors themselves; the embedding of its words is a `Table`."""
+def assembled(sizes: Mapping[str, Any], weights: Mapping[str, Tensor], name: str, words: Mapped) -> Any:
+    """A BERT of these sizes around the tensors themselves; the embedding of its words, ``name``, is a `Table`."""
     from transformers.models.bert import BertConfig
     from transformers.models.bert.modeling_bert import BertModel
 
     with torch.device("meta"):
         model = BertModel(BertConfig(**sizes), add_pooling_layer=False)
-    model.load_state_dict(weights, assign=True)
+    model.load_state_dict({**weights, name: words.values}, assign=True)
     inner = model.embeddings
-    inner.word_embeddings = Table(inner.word_embeddings.weight.data)
+    inner.word_embeddings = Table(words.values, words.rest)
     places = torch.arange(sizes["max_position_embeddings"])[None]
     inner.position_ids, inner.token_type_ids = places, torch.zeros_like(places)
     return model.eval()

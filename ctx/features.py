@@ -51,24 +51,28 @@ class Rows:
                 if os.preadv(file, [value.data], begin) == value.nbytes and _sum(value) == sums[row]:
                     yield row, value if shape[1] else value.reshape(-1, shape[0])
 
-    def write(self, rows: np.ndarray, values: np.ndarray) -> None:
-        """Keep rows ``[n, W]``, or ``[n, T, W]`` of which the padding is left out; ``values`` are float32."""
+    def write(self, rows: np.ndarray, values: np.ndarray) -> bool:
+        """Keep rows ``[n, W]``, or ``[n, T, W]`` of which the padding is left out; gives whether it could.
+
+        ``values`` are float32.
+        """
         if not self.usable:
-            return
+            return False
         self._make()
         self.usable = False
         shape = values.shape[-1], values.ndim == 2
         with self._opened(os.O_RDWR | os.O_CREAT) as file:
             if file is None or _left(file) < kept.FREE:
-                return
+                return False
             if self._shape(file) != shape:
                 os.pwrite(file, HEADER.pack(MAGIC, *shape, len(self.lengths)), 0)
             for row, value in zip(rows.tolist(), values, strict=True):
                 content = np.ascontiguousarray(value if shape[1] else value[: self.lengths[row]])
                 if os.pwrite(file, content.data, self._place(row, *shape)[0]) < content.nbytes:
-                    return
+                    return False
                 os.pwrite(file, np.uint32(_sum(content)).data, HEADER.size + ENTRY * row)
             self.usable = True
+        return self.usable
 
     def _make(self) -> None:
         """Make room for a file that isn't there yet."""

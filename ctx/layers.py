@@ -64,17 +64,18 @@ def spread(values: Tensor, there: Tensor) -> Tensor:
 class Table(nn.Module):
     """An embedding too large to learn whole: ``[V, W]`` float16, frozen and never written to, so that models share it.
 
-    Once `narrow` has named the rows in use, those are float32 parameters and the others stay as they are.
+    Once `narrow` has named the rows in use, those are float32 parameters and the others stay as they are. ``rest`` is
+    called when rows of the table have been read.
     """
 
-    def __init__(self, table: Tensor) -> None:
+    def __init__(self, table: Tensor, rest: Callable[[], None] | None = None) -> None:
         super().__init__()
-        self.table = table
+        self.table, self.rest = table, rest
         self.weight = nn.Parameter(table, requires_grad=False)
         self.place: Tensor | None = None  # of every row of the table among those in use; -1: it isn't
 
     def __deepcopy__(self, memo: dict[int, object]) -> Table:
-        return Table(self.table)
+        return Table(self.table, self.rest)
 
     def narrow(self, rows: Tensor) -> None:
         """Let these rows ``[n]`` and no others learn."""
@@ -85,10 +86,18 @@ class Table(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """``[B, T]`` ids to ``[B, T, W]`` float32."""
         if self.place is None:
-            return embedding(ids, self.weight).float()
+            return self._frozen(ids)
         place = self.place[ids]
         own = embedding(place.clamp(min=0), self.weight)
-        return torch.where((place >= 0)[..., None], own, embedding(ids, self.table).float())
+        if bool((place >= 0).all()):
+            return own
+        return torch.where((place >= 0)[..., None], own, self._frozen(ids))
+
+    def _frozen(self, ids: Tensor) -> Tensor:
+        rows = embedding(ids, self.table).float()
+        if self.rest:
+            self.rest()
+        return rows
 
 
 def narrow(blocks: Iterable[nn.Module], inputs: Callable[[], Iterable[np.ndarray]]) -> None:

@@ -62,7 +62,7 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
             f"The worker died {run.crashes} times in a row at this run, after step {run.checkpoint_step or 0}; most "
             "often there is too little memory: choose a smaller backbone or batch, or freeze more layers."
         )
-    state = _prepare(recorder)
+    state, spare = _prepare(recorder), memory.Spare()
     from ctx.train import train
 
     for event in train(run.config, resume=state, sharing=True):
@@ -74,6 +74,7 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
         recorder.add(event)
         if event.gone:
             continue
+        spare()
         if keeper.lost.is_set():
             raise LostError
         if keeper.stop.is_set():

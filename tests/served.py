@@ -102,10 +102,14 @@ class Served:
     def stop(self) -> None:
         """End the server, and the dispatcher with its workers."""
         self.kill()
-        own = [process for process in psutil.process_iter() if self._is_ours(process)]
+        own = self.processes()
         for process in own:
             process.kill()
         psutil.wait_procs(own, timeout=10)
+
+    def processes(self) -> list[psutil.Process]:
+        """The server's, the dispatcher's and the workers'."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:

@@ -177,6 +177,7 @@ def test_where_no_file_can_be_made_nothing_is_kept(tmp_path: Path, monkeypatch: 
 
 # -- in training
 
+LOWEST = Choice(name="freeze", knobs={"layers": 1})
 CONFIG = RunConfig(
     sources=(SourceChoice(id="sentiment/sample-cafes-en", size=60),),
     target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
@@ -193,7 +194,7 @@ def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("pretrained")
-@pytest.mark.parametrize("tuning", [Choice(name="head"), Choice(name="freeze", knobs={"layers": 1})])
+@pytest.mark.parametrize("tuning", [Choice(name="head"), LOWEST])
 def test_another_process_computes_nothing_again_and_gets_the_same_bits(tuning: Choice) -> None:
     config = CONFIG.model_copy(update={"tuning": tuning})
     plain, first, second, third = Memo(), Memo(shared=True), Memo(limit=1, shared=True), Memo(shared=True)
@@ -204,6 +205,14 @@ def test_another_process_computes_nothing_again_and_gets_the_same_bits(tuning: C
         assert [(e.step, e.values) for e in events] == [(e.step, e.values) for e in without]
         ends = without[-1].snapshot().tensors, events[-1].snapshot().tensors
         assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.usefixtures("pretrained")
+@pytest.mark.parametrize(("tuning", "held"), [(Choice(name="head"), True), (LOWEST, False)])
+def test_states_of_every_token_stay_on_the_disk_alone(tuning: Choice, held: bool) -> None:
+    memo = Memo(shared=True)
+    list(train(CONFIG.model_copy(update={"tuning": tuning}), features=memo))
+    assert all((table.bytes > 0) == held for table in memo.tables.values())
 
 
 @pytest.mark.usefixtures("pretrained")

@@ -104,17 +104,17 @@ class E5(parts.Backbone):
         import torch
 
         from ctx.e5file import EMBEDDING, WORDS
-        from ctx.encoder import weights
+        from ctx.mapped import Mapped
 
-        rows: Tensor = weights(self.folder() / EMBEDDING)[WORDS][torch.from_numpy(ids)].float()
-        return rows
+        return Mapped(self.folder() / EMBEDDING, WORDS).values[torch.from_numpy(ids)].float()
 
     def blocks(self, seed: int) -> tuple[list[tuple[str, nn.Module]], int]:
-        """The pretrained embedding, its pieces as float16 in memory that processes share, and the float32 layers."""
-        from ctx.e5file import CONFIG, EMBEDDING, LAYERS
+        """The pretrained embedding, its pieces float16, and the float32 layers: a file's, shared until they learn."""
+        from ctx.e5file import CONFIG, EMBEDDING, LAYERS, WORDS
         from ctx.encoder import assembled, blocks_of, weights
+        from ctx.mapped import Mapped
 
         folder = self.folder()
         sizes = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        own = {name: value.clone() for name, value in weights(folder / LAYERS).items()}
-        return blocks_of(assembled(sizes, own | weights(folder / EMBEDDING)), self.layers()), WIDTH
+        words = Mapped(folder / EMBEDDING, WORDS)
+        return blocks_of(assembled(sizes, weights(folder / LAYERS), WORDS, words), self.layers()), WIDTH

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.clicks [--assets FOLDER] [--times N] [--applications]
 
 - with ``--applications``: what every other application opens with, once its pair is encoded: the first point, the
-  full answer; without it
+  full answer; the most memory that a worker has had resident by then, and its proportional share (what processes share
+  is divided among them) at the end; without it
 - the default study (10 draws × 3 arms, MiniLM all frozen) once the pair is encoded: the first dot, the full answer;
 - Train → first point of a curve: `mlp`, `tiny`, `minilm` with 4 of 6 layers frozen; each on a draw that is new.
 
@@ -18,6 +19,7 @@ import re
 import statistics
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -80,8 +82,27 @@ def applications(page: Page, server: Served, times: int) -> None:
             page.wait_for_function(VERDICT, timeout=900_000, polling=20)
             full = time.perf_counter() - start
             print(
-                f"{name}: encoded in {encoded:.1f} s; first point {first:.2f} s, full answer {full:.1f} s", flush=True
+                f"{name}: encoded in {encoded:.1f} s; first point {first:.2f} s, full answer {full:.1f} s; "
+                f"a worker's memory {workers_memory(server)}",
+                flush=True,
             )
+
+
+def workers_memory(server: Served) -> str:
+    """The most that a process other than the web server's has had resident, and the largest share that one has now."""
+    web, most, shares = server.web_process().pid, [0], [0]
+    for process in server.processes():
+        own = Path("/proc", str(process.pid))
+        with suppress(OSError, TypeError):
+            if process.pid != web:
+                most.append(_megabytes(own / "status", "VmHWM"))
+                shares.append(_megabytes(own / "smaps_rollup", "Pss"))
+    return f"at most {max(most)} MB, its share {max(shares)} MB at the end"
+
+
+def _megabytes(file: Path, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", file.read_text(), re.MULTILINE)
+    return int(found[1]) // 1000 if found else 0
 
 
 def main() -> None:
