@@ -118,7 +118,7 @@ def _telling(store: Store, job: Job) -> Callable[[int, int], None]:
 
 
 def _encode(store: Store, job: Job, threads: int) -> None:
-    """Compute the frozen features that runs of the payload's configuration read. They stay in this process."""
+    """Compute the frozen features that runs of the payload's configuration read."""
     import torch
 
     from ctx.config import RunConfig

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 LARGE = 700_000_000  # bytes; a worker with a pretrained encoder and nothing else stays below
-HIGH, SPARE_SECONDS = 850_000_000, 2.0  # bytes beyond which a training process gives back; how often at most
+HIGH, SPARE_SECONDS = 800_000_000, 2.0  # bytes beyond which a training process gives back; how often at most
 
 
 def resident() -> int:

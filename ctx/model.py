@@ -126,12 +126,17 @@ def pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Modul
     """
     name = weights_name(config)
     if name not in _loaded:
-        _loaded.clear()
+        forget_pretrained()
         _loaded[name] = make("backbones", config.backbone).blocks(config.seed)
     blocks, width = _loaded[name]
     shared = {id(module): module for _, block in blocks[:frozen] for module in block.modules()}
     own = copy.deepcopy(blocks[frozen:], shared)
     return [*blocks[:frozen], *own], width
+
+
+def forget_pretrained() -> None:
+    """Let go of the encoder, and with it of what was read of its file."""
+    _loaded.clear()
 
 
 def _large(block: nn.Module, hidden: Tensor | None, batch: Batch) -> bool:

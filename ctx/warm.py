@@ -1,4 +1,4 @@
-"""Encode a pair before anybody asks: the frozen outputs of all examples, into the process's memo and onto the disk."""
+"""Encode a pair before anybody asks: the frozen outputs of all examples, for all processes that come to need them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from ctx.batches import rows_of
 from ctx.config import RunConfig, canonical
+from ctx.model import forget_pretrained
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup
 from ctx.study import default_draws
@@ -34,6 +35,7 @@ def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None, 
             done += len(order[start : start + ROWS])
             if progress:
                 progress(done, total)
+    forget_pretrained()  # who finds its outputs on the disk reads nothing of it
     return features.computed - before
 
 
