@@ -8,11 +8,10 @@ drawn every second for every viewer.
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +30,7 @@ LABEL_WIDTH = 22  # characters of a line of its label
 TICKS = {"size": 13}
 NARROWEST = 0.1  # of the dots' axis: smaller differences shall not look large
 SPREAD_FROM = 3  # draws from which an interval says anything
-TOWERS = 3  # times as high as all that follows: where a curve begins is then out of the picture, and written down
+TOWERS, BEGINNING = 3, 0.2  # times as high as all that follows, in the first fifth: left out and written down
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,13 @@ class Line:
     dash: str = "solid"
 
 
+class Cut(NamedTuple):
+    """The ``range`` of a y axis that leaves a high beginning out, and the ``note`` that says how high it was."""
+
+    range: list[float]
+    note: dict[str, Any]
+
+
 def curves(
     lines: Sequence[Line],
     axis: tuple[str, str],
@@ -215,31 +221,32 @@ def curves(
             }
         )
         shown.add(name)
-    cut = _cut(lines)
+    high = cut([(line.x, line.y) for line in lines])
     layout = _layout(height, revision) | {
         "xaxis": _axis(axis[0]) | {"rangemode": "tozero"},
-        "yaxis": _axis(axis[1]) | ({"range": cut} if cut else {}),
+        "yaxis": _axis(axis[1]) | ({"range": high.range} if high else {}),
         "shapes": [_upright(mark.x, "dash") for mark in marks],
-        "annotations": _notes(marks) + ([_begins(lines)] if cut else []),
+        "annotations": _notes(marks) + ([high.note] if high else []),
     }
     return go.Figure(data=traces, layout=layout)
 
 
-def _cut(lines: Sequence[Line]) -> list[float] | None:
-    """The y range without the first points, where they tower so that nothing else could be told apart; else None."""
-    long = [line.y for line in lines if len(line.y) > 2]
-    later = [y for line in lines for y in line.y[1:] if math.isfinite(y)]
-    if not long or not later or not all(values[0] > TOWERS * max(later) > 0 for values in long):
+def cut(curves: Sequence[tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]]) -> Cut | None:
+    """Where curves ``(x, y)`` begin so high that nothing else could be told apart: the picture without that."""
+    there = [(np.asarray(x, float), np.asarray(y, float)) for x, y in curves if len(x)]
+    if not any(len(x) > 2 for x, _ in there):
         return None
-    low, high = min(later), max(later)
-    return [min(low - 0.1 * (high - low), 0.9 * low), TOWERS * high]
-
-
-def _begins(lines: Sequence[Line]) -> dict[str, Any]:
-    """A note of where the curves come from."""
-    text = t("from {value}", value=f"{max(line.y[0] for line in lines if len(line.y) > 2):.3g}")
+    end = max(x[-1] for x, _ in there)
+    begins = np.concatenate([(x < BEGINNING * end) | (np.arange(len(x)) == 0) for x, _ in there])
+    y = np.concatenate([y for _, y in there])
+    early, later = y[begins & np.isfinite(y)], y[~begins & np.isfinite(y)]
+    if not len(early) or not len(later) or not early.max() > TOWERS * later.max() > 0:
+        return None
+    low, high = float(later.min()), float(later.max())
+    text = t("at first up to {value}", value=f"{early.max():.3g}")
     place = {"x": 0, "xref": "paper", "xanchor": "left", "xshift": 14, "y": 1, "yref": "paper", "yanchor": "top"}
-    return {"text": text, "showarrow": False, "font": {"size": 11}} | place
+    note = {"text": text, "showarrow": False, "font": {"size": 11}} | place
+    return Cut([min(low - 0.1 * (high - low), 0.9 * low), TOWERS * high], note)
 
 
 def _notes(marks: Sequence[Mark]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from textwrap import wrap
 import pandas as pd
 import plotly.graph_objects as go
 
-from ctx.charts import BOLD, BOTH, MORE, REFERENCE, THIN, figure, literal
+from ctx.charts import BOLD, BOTH, MORE, REFERENCE, THIN, cut, figure, literal
 from ctx.overlay import Overlay
 
 PALETTE = (BOTH, *MORE[:3], "#8B5FBF", "#A0522D")  # arms; source and target keep their own two
@@ -58,6 +58,10 @@ def overlay_figure(
     chart = figure(height, "overlay").update_layout(margin_t=ROOM)
     chart.add_traces(traces)  # all at once: one by one takes twice as long
     chart.update_xaxes(title_text=literal(axis[0]), rangemode="tozero")
+    singly = [own for _, own in found.draws.groupby(["arm", "run"], sort=False)]
+    high = cut([(own["x"].to_numpy(), own["y"].to_numpy()) for own in (*means.values(), *singly)])
+    if high:
+        chart.update_layout(annotations=[high.note]).update_yaxes(range=high.range)
     return chart.update_yaxes(title_text=literal(axis[1]))
 
 

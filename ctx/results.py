@@ -52,6 +52,20 @@ def metrics_of(context: str) -> tuple[Metric, ...]:
     return tuple(m for m in found if m.name != "loss" or all(o.label != m.label for o in found if o not in losses))
 
 
+def headlines(rows: pd.DataFrame) -> tuple[list[Metric | None], dict[str, list[float | None]]]:
+    """By what each row is measured (None where that isn't known), and that result by role; no role that has none."""
+    records = rows.to_dict("records")
+    named = [next(iter(metrics_of(str(row.get("target")))), None) for row in records]
+    found = {}
+    for role in ("target", "source"):
+        values = [
+            row.get(f"{role}/{metric.name}") if metric else None for row, metric in zip(records, named, strict=True)
+        ]
+        if any(value is not None and value == value for value in values):
+            found[role] = values
+    return named, found
+
+
 def results(arms: Sequence[Arm], baseline: Arm | None = None) -> list[Result]:
     """Every arm's results by context, the target first; a baseline has no delta to itself."""
     found = []

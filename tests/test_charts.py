@@ -86,7 +86,7 @@ def test_a_name_stands_once_in_the_legend_and_a_missing_value_is_a_gap() -> None
         ([[564.0, 50.0, 40.0], [480.0, 60.0, 41.0]], 180.0),
         ([[564.0, 50.0, float("nan")]], 150.0),
         ([[140.0, 50.0, 40.0]], None),
-        ([[564.0, 50.0, 40.0], [90.0, 60.0, 41.0]], None),
+        ([[564.0, 50.0, 40.0], [90.0, 60.0, 41.0]], 180.0),
         ([[564.0, 50.0]], None),
         ([[564.0, 50.0, 40.0], [500.0, 55.0]], 165.0),
         ([[564.0, 50.0, 40.0], [500.0, 400.0]], None),
@@ -100,7 +100,7 @@ def test_a_beginning_that_towers_over_all_that_follows_is_written_not_drawn(
     lines = [charts.Line("loss", list(range(len(y))), y, "red") for y in runs]
     figure = charts.curves(lines, ("examples", "loss"))
     assert (figure.layout.yaxis.range or (None, None))[1] == top
-    assert [note.text for note in figure.layout.annotations] == (["from 564"] if top else [])
+    assert [note.text for note in figure.layout.annotations] == (["at first up to 564"] if top else [])
     if top:
         assert all(figure.layout.yaxis.range[0] < value for value in runs[0][1:] if value == value)
 

@@ -263,6 +263,22 @@ def test_at_most_twenty_curves_of_a_thousand_points_are_drawn() -> None:
     assert len(set(styles)) == MOST_BANDS
 
 
+def test_a_beginning_that_towers_is_left_out_of_the_picture_and_written_down() -> None:
+    class Falling(Many):
+        def series(self, ids: list[str], names: list[str], after: int = -1) -> dict[str, Told]:
+            steps = np.arange(100.0)
+            fall = np.where(steps < 10, 500.0 - 40 * steps, 20.0)
+            return {run: {name: (steps, fall) for name in names if not name.endswith("/")} for run in ids}
+
+    arms = compare.arms(table(row("a"), row("b", 1), row("c", **{"schedule.lam": 5.0})))
+    found = overlay.overlay(Falling(), arms, overlay.Quantity("grad_norm", ""), "")
+    chart = overlay_figure(found, [arm.label for arm in arms], ("x", "y"))
+    assert chart.layout.yaxis.range[1] == 60
+    assert [note.text for note in chart.layout.annotations] == ["at first up to 500"]
+    flat = overlay.overlay(Many(), arms, overlay.Quantity("grad_norm", ""), "")
+    assert overlay_figure(flat, [arm.label for arm in arms], ("x", "y")).layout.yaxis.range is None
+
+
 def test_a_label_with_markup_is_drawn_as_it_is() -> None:
     found = overlay.overlay(
         Many(), compare.arms(table(row("a", name="<b>x</b>"))), overlay.Quantity("grad_norm", ""), ""

@@ -56,6 +56,18 @@ def test_the_address_says_what_is_ticked_listed_and_in_which_order(store: Store)
     assert {"R²", "mean squared error"} <= set(found.columns)
 
 
+def test_the_list_shows_every_applications_first_result(store: Store) -> None:
+    app = opened("compare")
+    listed = app.dataframe[0].value
+    assert set(listed["Measured by"]) == {"macro-F1", "R²"}
+    assert listed["result (target)"].notna().all()
+    (box,) = (one for one in app.text_input if one.label == "Search runs")
+    box.set_value("lesson").run()
+    listed = app.dataframe[0].value
+    assert "Measured by" not in listed
+    assert listed["R² (target)"].notna().all()
+
+
 def test_filters_and_choices_go_into_the_address(store: Store) -> None:
     app = opened("compare")
     next(box for box in app.multiselect if box.label == "Schedule").set_value(["joint"]).run()

@@ -12,13 +12,13 @@ from ctx import compare
 from ctx.compare import Filter
 from ctx.i18n import t
 from ctx.labels import pair, written
+from ctx.results import headlines
 from ctx.store import Store
 from ctx.ui import runs_address as address
 
 MOST_CHOSEN = 200  # runs that are compared at once; their names go into the address
 MOST_FIRST = 60  # runs of the newest study that are ticked before anybody has ticked any
 NEWEST = "created"
-FIRST_RESULTS = ("target/macro_f1", "target/r2", "source/macro_f1", "source/r2")
 
 
 def listed(table: pd.DataFrame) -> pd.DataFrame:
@@ -161,22 +161,16 @@ def _columns(rows: pd.DataFrame) -> pd.DataFrame:
         found[t("Target labels")] = rows["target.size"]
     found[t("Draws")] = rows["draws"]
     found[t("State")] = rows["states"]
-    for name in FIRST_RESULTS:
-        if name in rows and rows[name].notna().any():
-            role, _, metric = name.partition("/")
-            found[f"{metric.replace('_', '-')} ({role})"] = rows[name]
+    measures, results = headlines(rows)
+    several = {metric.name: metric for metric in measures if metric}
+    if results and len(several) > 1:
+        found[t("Measured by")] = [metric.label if metric else "" for metric in measures]
+    for role, values in results.items():
+        title = t("result") if len(several) > 1 else next(iter(several.values())).label
+        found[f"{title} ({role})"] = values
     by = st.session_state["compare_sort"]
-    if by not in (
-        NEWEST,
-        *FIRST_RESULTS,
-        "schedule",
-        "schedule.lam",
-        "tuning",
-        "backbone",
-        "target.size",
-        "source",
-        "target",
-    ):
+    told = {f"{role}/{name}" for role in results for name in several}
+    if by not in (NEWEST, "schedule", "schedule.lam", "tuning", "backbone", "target.size", "source", "target", *told):
         found[by] = rows[by]
     found[t("Made")] = pd.to_datetime(rows["created"], unit="s", utc=True)
     found[t("Open")] = [f"run?run={ids[-1]}" for ids in rows["ids"]]  # of several draws the first
