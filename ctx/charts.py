@@ -244,7 +244,14 @@ def cut(curves: Sequence[tuple[Sequence[float] | np.ndarray, Sequence[float] | n
         return None
     low, high = float(later.min()), float(later.max())
     text = t("at first up to {value}", value=f"{early.max():.3g}")
-    place = {"x": 0, "xref": "paper", "xanchor": "left", "xshift": 14, "y": 1, "yref": "paper", "yanchor": "top"}
+    place = {
+        "x": 1,
+        "xref": "paper",
+        "xanchor": "right",
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "top",
+    }  # nothing is up there
     note = {"text": text, "showarrow": False, "font": {"size": 11}} | place
     return Cut([min(low - 0.1 * (high - low), 0.9 * low), TOWERS * high], note)
 
