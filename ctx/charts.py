@@ -197,10 +197,11 @@ def curves(
     marks: Sequence[Mark] = (),
     revision: str = "curves",
     height: int = 300,
+    rises: bool = False,
 ) -> go.Figure:
     """Curves over training: training thin, validation bold; lines of one name share a place in the legend.
 
-    ``axis``: titles of x and y, with units.
+    ``axis``: titles of x and y, with units. ``rises``: more is better; else a towering beginning is left out.
     """
     shown: set[str] = set()
     traces = []
@@ -221,38 +222,33 @@ def curves(
             }
         )
         shown.add(name)
-    high = cut([(line.x, line.y) for line in lines])
+    beginning = None if rises else cut([(line.x, line.y) for line in lines])
     layout = _layout(height, revision) | {
         "xaxis": _axis(axis[0]) | {"rangemode": "tozero"},
-        "yaxis": _axis(axis[1]) | ({"range": high.range} if high else {}),
+        "yaxis": _axis(axis[1]) | ({"range": beginning.range} if beginning else {}),
         "shapes": [_upright(mark.x, "dash") for mark in marks],
-        "annotations": _notes(marks) + ([high.note] if high else []),
+        "annotations": _notes(marks) + ([beginning.note] if beginning else []),
     }
     return go.Figure(data=traces, layout=layout)
 
 
 def cut(curves: Sequence[tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]]) -> Cut | None:
-    """Where curves ``(x, y)`` begin so high that nothing else could be told apart: the picture without that."""
+    """Where curves ``(x, y)`` begin so high that nothing else could be told apart: the picture without that.
+
+    A curve's beginning is the first fifth of itself. For curves that are to fall.
+    """
     there = [(np.asarray(x, float), np.asarray(y, float)) for x, y in curves if len(x)]
     if not any(len(x) > 2 for x, _ in there):
         return None
-    end = max(x[-1] for x, _ in there)
-    begins = np.concatenate([(x < BEGINNING * end) | (np.arange(len(x)) == 0) for x, _ in there])
+    begins = np.concatenate([(x < BEGINNING * x[-1]) | (np.arange(len(x)) == 0) for x, _ in there])
     y = np.concatenate([y for _, y in there])
     early, later = y[begins & np.isfinite(y)], y[~begins & np.isfinite(y)]
     if not len(early) or not len(later) or not early.max() > TOWERS * later.max() > 0:
         return None
-    low, high = float(later.min()), float(later.max())
+    low, high = float(min(early.min(), later.min())), float(later.max())
     text = t("at first up to {value}", value=f"{early.max():.3g}")
-    place = {
-        "x": 1,
-        "xref": "paper",
-        "xanchor": "right",
-        "y": 1,
-        "yref": "paper",
-        "yanchor": "top",
-    }  # nothing is up there
-    note = {"text": text, "showarrow": False, "font": {"size": 11}} | place
+    corner = {"x": 1, "xref": "paper", "xanchor": "right", "y": 1, "yref": "paper", "yanchor": "top"}
+    note = {"text": text, "showarrow": False, "yshift": -16, "font": {"size": 11}} | corner  # beneath what marks say
     return Cut([min(low - 0.1 * (high - low), 0.9 * low), TOWERS * high], note)
 
 

@@ -39,29 +39,34 @@ def wrapped(label: str) -> str:
 
 
 def overlay_figure(
-    found: Overlay, order: Sequence[str], axis: tuple[str, str], baseline: str = "", height: int = 320
+    found: Overlay,
+    order: Sequence[str],
+    axis: tuple[str, str],
+    baseline: str = "",
+    height: int = 320,
+    rises: bool = False,
 ) -> go.Figure:
     """Means bold; single draws thin, or the range of all draws as a band where there are few arms.
 
     ``order``: the arms as colours go. ``axis``: the titles of x and y, with units. ``baseline``: the arm that is drawn
-    in the reference's grey.
+    in the reference's grey. ``rises``: more is better; else a towering beginning is left out.
     """
     means = {str(arm): own for arm, own in found.means.groupby("arm", sort=False)}
     lines = {arm: _line(arm, order, baseline) for arm in means}
-    traces = [
-        _draw(own, str(arm), lines[str(arm)]) for (arm, _), own in found.draws.groupby(["arm", "run"], sort=False)
-    ]
+    singly = [(str(arm), own) for (arm, _), own in found.draws.groupby(["arm", "run"], sort=False)]
+    traces = [_draw(own, arm, lines[arm]) for arm, own in singly]
+    drawn = [(own["x"].to_numpy(), own["y"].to_numpy()) for own in (*means.values(), *(own for _, own in singly))]
     if found.draws.empty and len(means) <= MOST_BANDS:
         bands = {arm: own for arm, own in means.items() if (own["low"] < own["high"]).any()}
         traces += [_band(own, arm, lines[arm]) for arm, own in bands.items()]
+        drawn += [(own["x"].to_numpy(), own[edge].to_numpy()) for own in bands.values() for edge in ("low", "high")]
     traces += [_mean(own, arm, lines[arm]) for arm, own in means.items()]
     chart = figure(height, "overlay").update_layout(margin_t=ROOM)
     chart.add_traces(traces)  # all at once: one by one takes twice as long
     chart.update_xaxes(title_text=literal(axis[0]), rangemode="tozero")
-    singly = [own for _, own in found.draws.groupby(["arm", "run"], sort=False)]
-    high = cut([(own["x"].to_numpy(), own["y"].to_numpy()) for own in (*means.values(), *singly)])
-    if high:
-        chart.update_layout(annotations=[high.note]).update_yaxes(range=high.range)
+    beginning = None if rises else cut(drawn)
+    if beginning:
+        chart.update_layout(annotations=[beginning.note]).update_yaxes(range=beginning.range)
     return chart.update_yaxes(title_text=literal(axis[1]))
 
 

@@ -79,7 +79,7 @@ class Table(nn.Module):
 
     def narrow(self, rows: Tensor) -> None:
         """Let these rows ``[n]`` and no others learn."""
-        self.weight = nn.Parameter(self.table[rows].float())
+        self.weight = nn.Parameter(self._frozen(rows))
         self.place = torch.full((len(self.table),), -1)
         self.place[rows] = torch.arange(len(rows))
 

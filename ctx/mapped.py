@@ -1,4 +1,7 @@
-"""A tensor of a safetensors file, read where it lies: what was read can be let go again, and stays read for others."""
+"""A tensor of a safetensors file, read where it lies: what was read can be let go again, and stays read for others.
+
+For files that were fetched or made whole and are only ever replaced: one cut short under a mapping ends the process.
+"""
 
 from __future__ import annotations
 

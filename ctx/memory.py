@@ -11,6 +11,7 @@ from pathlib import Path
 
 LARGE = 700_000_000  # bytes; a worker with a pretrained encoder and nothing else stays below
 HIGH, SPARE_SECONDS = 800_000_000, 2.0  # bytes beyond which a training process gives back; how often at most
+SELDOM = 8  # times that, where it stays beyond
 
 
 def resident() -> int:
@@ -34,14 +35,17 @@ class Spare:
     """
 
     def __init__(self) -> None:
-        self.looked = time.monotonic()
+        self.next = time.monotonic() + SPARE_SECONDS
 
     def __call__(self) -> None:
-        """Give back what can be, if it is time."""
-        if time.monotonic() - self.looked > SPARE_SECONDS:
-            self.looked = time.monotonic()
-            if resident() > HIGH:
-                give_back()
+        """Give back what can be, if it is time; seldom where that is too little to come below."""
+        if time.monotonic() < self.next:
+            return
+        wait = SPARE_SECONDS
+        if resident() > HIGH:
+            give_back()
+            wait *= SELDOM if resident() > HIGH else 1
+        self.next = time.monotonic() + wait
 
 
 def tidy() -> None:

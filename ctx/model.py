@@ -136,7 +136,10 @@ def pretrained(config: RunConfig, frozen: int) -> tuple[list[tuple[str, nn.Modul
 
 def forget_pretrained() -> None:
     """Let go of the encoder, and with it of what was read of its file."""
+    from ctx import seq2seq  # it keeps whole models
+
     _loaded.clear()
+    seq2seq.forget()
 
 
 def _large(block: nn.Module, hidden: Tensor | None, batch: Batch) -> bool:

@@ -20,11 +20,13 @@ class Quantity:
     """What a chart's y axis may show. ``key``: the metrics' name with the context's key as ``{role}``.
 
     ``percent``: as a share of the loss of the constant guess, in %, since losses of two contexts aren't comparable.
+    ``rises``: more is better.
     """
 
     key: str
     title: str
     percent: bool = False
+    rises: bool = False
 
     @property
     def by_context(self) -> bool:

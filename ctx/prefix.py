@@ -2,7 +2,8 @@
 
 A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
 bucket, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier run or not.
-Kept for the life of the process; on disk too, for all processes, where computing them takes a pretrained encoder.
+Kept for the life of the process; where computing them takes a pretrained encoder on disk, for all processes: one state
+a text beside the memory, a state a token instead of it.
 Augmented examples are no rows of a context: theirs is computed plainly, batch by batch, and not kept.
 """
 
@@ -37,7 +38,7 @@ class Table:
     """The outputs of one frozen prefix for one context, filled as rows are asked for.
 
     A row is ``[W]`` where the prefix includes the read-out, else ``[T, W]`` without padding. ``disk``: where they are
-    kept beside the memory; rows of the latter kind, 200 times as large, instead of it.
+    kept beside the memory; rows of the latter kind, up to 128 times as large, instead of it.
     """
 
     def __init__(self, rows: int, disk: Rows | None = None) -> None:

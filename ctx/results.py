@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean, stdev
 
 import pandas as pd
@@ -54,13 +55,13 @@ def metrics_of(context: str) -> tuple[Metric, ...]:
 
 def headlines(rows: pd.DataFrame) -> tuple[list[Metric | None], dict[str, list[float | None]]]:
     """By what each row is measured (None where that isn't known), and that result by role; no role that has none."""
-    records = rows.to_dict("records")
-    named = [next(iter(metrics_of(str(row.get("target")))), None) for row in records]
-    found = {}
+    contexts = [rows[role].tolist() for role in ("target", "source") if role in rows]
+    known = {one: next(iter(metrics_of(one)), None) for one in {*chain(*contexts)} if isinstance(one, str)}
+    named = [next(filter(None, map(known.get, row)), None) for row in zip(*contexts, strict=True)]
+    found: dict[str, list[float | None]] = {}
     for role in ("target", "source"):
-        values = [
-            row.get(f"{role}/{metric.name}") if metric else None for row, metric in zip(records, named, strict=True)
-        ]
+        columns = {m.name: rows[f"{role}/{m.name}"].tolist() for m in {*named} if m and f"{role}/{m.name}" in rows}
+        values = [columns[m.name][place] if m and m.name in columns else None for place, m in enumerate(named)]
         if any(value is not None and value == value for value in values):
             found[role] = values
     return named, found

@@ -52,6 +52,11 @@ def loaded(folder: Path, digest: str) -> Any:
     return _loaded[folder, digest]
 
 
+def forget() -> None:
+    """Let go of the model."""
+    _loaded.clear()
+
+
 def _is_t5(folder: Path) -> bool:
     from ctx.seq2seq_files import sizes
 

@@ -35,7 +35,7 @@ def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None, 
             done += len(order[start : start + ROWS])
             if progress:
                 progress(done, total)
-    forget_pretrained()  # who finds its outputs on the disk reads nothing of it
+    forget_pretrained()  # who finds its outputs on the disk reads little of it
     return features.computed - before
 
 

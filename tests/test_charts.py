@@ -116,3 +116,21 @@ def test_marks_at_one_place_are_written_together() -> None:
 )
 def test_results_have_three_digits(value: float, text: str) -> None:
     assert charts.number(value) == text
+
+
+SHORT = (np.arange(0, 12_900, 1280.0), np.linspace(100, 340, 11))  # target only, that learns its few labels by heart
+LONG = (np.arange(0, 129_000, 12800.0), np.linspace(100, 72, 11))
+
+
+def test_no_curves_end_is_left_out_and_none_that_is_to_rise() -> None:
+    assert charts.cut([SHORT, LONG]) is None
+    lines = [charts.Line("F1", [0, 1, 2, 3], [0.9, 0.2, 0.2, 0.1], "red")]
+    assert charts.curves(lines, ("x", "y"), rises=True).layout.yaxis.range is None
+    assert charts.curves(lines, ("x", "y")).layout.yaxis.range is not None
+
+
+def test_a_dip_in_the_beginning_stays_in_the_picture() -> None:
+    dip = np.array([500.0, 5.0, *np.linspace(40, 69, 18)])
+    found = charts.cut([(np.arange(20.0), dip)])
+    assert found is not None
+    assert found.range[0] < 5

@@ -12,7 +12,7 @@ from ctx.charts_runs import MOST_BANDS, overlay_figure
 from ctx.compare import Filter
 from ctx.labels import labels, written
 from ctx.records import Told
-from ctx.results import as_table, per_class_rows, results
+from ctx.results import as_table, headlines, per_class_rows, results
 from ctx.store import Store
 from tests.finished import finished
 
@@ -284,3 +284,12 @@ def test_a_label_with_markup_is_drawn_as_it_is() -> None:
         Many(), compare.arms(table(row("a", name="<b>x</b>"))), overlay.Quantity("grad_norm", ""), ""
     )
     assert overlay_figure(found, ["<b>x</b>"], ("x", "y")).data[0].name == "&lt;b&gt;x&lt;/b&gt;"
+
+
+def test_a_source_alone_without_a_target_has_its_result_in_the_list() -> None:
+    alone = row("a", target=None, **{"source/macro_f1": 0.7}) | {"schedule": "source-only"}
+    unknown = row("b", source="nowhere/none", target="nowhere/none")
+    measures, found = headlines(table(alone, row("c", **{"target/macro_f1": 0.6}), unknown))
+    assert [metric and metric.name for metric in measures] == ["macro_f1", "macro_f1", None]
+    assert found["source"][0] == 0.7
+    assert found["target"][1] == 0.6

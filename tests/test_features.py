@@ -23,6 +23,7 @@ from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.registry import part
 from ctx.train import train
+from ctx.warm import warm
 
 LENGTHS, WIDTH = np.arange(3, 43), 8
 EVERY = np.arange(len(LENGTHS))
@@ -205,6 +206,18 @@ def test_another_process_computes_nothing_again_and_gets_the_same_bits(tuning: C
         assert [(e.step, e.values) for e in events] == [(e.step, e.values) for e in without]
         ends = without[-1].snapshot().tensors, events[-1].snapshot().tensors
         assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.usefixtures("pretrained")
+def test_a_process_holds_one_encoder_and_none_once_it_has_read_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: dict[str, object] = {}
+    monkeypatch.setattr("ctx.model._loaded", held)
+    for width in (32, 64):
+        wide = Choice(name="tiny", knobs={"width": width})
+        list(train(CONFIG.model_copy(update={"backbone": wide}), features=Memo(shared=True)))
+        assert len(held) == 1
+    warm(CONFIG, features=Memo(shared=True))
+    assert not held
 
 
 @pytest.mark.usefixtures("pretrained")

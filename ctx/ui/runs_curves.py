@@ -23,7 +23,9 @@ def quantities(arms: Sequence[Arm]) -> dict[str, Quantity]:
     found = {"loss": Quantity("validation/{role}/loss", t("validation loss, % of a constant guess"), percent=True)}
     for name, metric in metrics.items():
         found[f"validation-{name}"] = Quantity(
-            f"validation/{{role}}/{name}", t("validation {metric}", metric=metric.label)
+            f"validation/{{role}}/{name}",
+            t("validation {metric}", metric=metric.label),
+            rises=metric.higher_is_better,
         )
     found["training"] = Quantity("loss/{role}", t("training loss, % of a constant guess"), percent=True)
     found["training-raw"] = Quantity("loss/{role}", t("training loss"))
@@ -55,7 +57,8 @@ def overlaid(store: Store, arms: Sequence[Arm], order: Sequence[str], baseline: 
         with column:
             if role:
                 st.caption(f"{_role(role)}: {_contexts(arms, role)}")
-            figure = overlay_figure(found, order, (t("examples seen, all contexts"), quantity.title), baseline)
+            axis = t("examples seen, all contexts"), quantity.title
+            figure = overlay_figure(found, order, axis, baseline, rises=quantity.rises)
             figure.update_layout(showlegend=place == 0 or len(panels) < 2)
             st.plotly_chart(
                 figure, key=f"compare_curves_{place}", config=camera("ctx-curves"), alt=t("Curves of every arm.")

@@ -52,19 +52,21 @@ def curves(run: Run) -> None:
     for place, ((title, names), column) in enumerate(zip(wanted.items(), st.columns(3), strict=True)):
         shares = percent and place == 0
         what = repr((read.revision, title, names, shares, place))
-        figure = shared_figure(what, partial(_figure, read, title, names, shares, legend=place < 2))
+        rises = place == 1 and headline.higher_is_better
+        figure = shared_figure(what, partial(_figure, read, title, names, shares, legend=place < 2, rises=rises))
         if figure is not None:
             column.plotly_chart(figure, key=f"run_curves_{place}", config=camera(f"ctx-run-{run.id}"), alt=title)
 
 
 def _figure(
-    read: Curves, title: str, names: Sequence[tuple[str, str, str]], percent: bool, legend: bool
+    read: Curves, title: str, names: Sequence[tuple[str, str, str]], percent: bool, legend: bool, rises: bool
 ) -> Figure | None:
     lines = _lines(read.told, names, percent)
     if not lines:
         return None
     revision = f"{read.run}{title}"
-    figure = charts.curves(lines, (t("updates"), title), _marks(read.told), revision=revision, height=300)
+    axis = t("updates"), title
+    figure = charts.curves(lines, axis, _marks(read.told), revision=revision, height=300, rises=rises)
     return figure.update_layout(margin_t=ROOM, showlegend=legend)
 
 

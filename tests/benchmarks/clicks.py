@@ -93,7 +93,7 @@ def workers_memory(server: Served) -> str:
     web, most, shares = server.web_process().pid, [0], [0]
     for process in server.processes():
         own = Path("/proc", str(process.pid))
-        with suppress(OSError, TypeError):
+        with suppress(OSError):
             if process.pid != web:
                 most.append(_megabytes(own / "status", "VmHWM"))
                 shares.append(_megabytes(own / "smaps_rollup", "Pss"))
