@@ -82,7 +82,7 @@ def _starts() -> dict[str, tuple[RunConfig, RunConfig | None]]:
                 "sequential",
                 epochs=2,
                 batch=16,
-                min_updates=45,
+                min_updates=40,
             ),
             _setting(f"{notices}-en", f"{notices}-es", 60, "tiny", "full", None, "sequential", epochs=3, batch=16),
         ),
