@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctx.commands import catalogue, control, doctor, imports, pair, runs, serve, study, training
+from ctx.commands import catalogue, control, doctor, imports, pair, runs, serve, study, sweep, training
 from ctx.commands.options import parsed, takes_config
 from ctx.commands.output import written
 from ctx.errors import BadInput, CtxError
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "forget": imports.forget,
     "run": takes_config(training.run),
     "study": takes_config(study.study),
+    "sweep": takes_config(sweep.sweep),
     "list": runs.list_runs,
     "show": runs.show,
     "curves": runs.curves,

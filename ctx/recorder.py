@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -114,15 +115,18 @@ class Recorder:
             (checkpoint.folder(self.run.id) / f"{self.checkpoint}{checkpoint.SUFFIX}").unlink(missing_ok=True)
         self.checkpoint = name
 
-    def done(self, event: Event, seconds: float) -> None:
-        """Keep the final weights, then the results; results count even where the weights can't be kept."""
+    def done(self, event: Event, spent: Mapping[str, float]) -> None:
+        """Keep the final weights, then the results; results count even where the weights can't be kept.
+
+        ``spent``: what it took, added to the results.
+        """
         self.points += [(event.step, name, value) for name, value in event.values.items()]
         error = None
         try:
             checkpoint.save(self.run, event.snapshot().weights(), checkpoint.FINAL)
         except Unavailable as trouble:
             error = f"The results are here, the weights are not. {trouble}"
-        final = {"train_seconds": seconds} | (event.final or {})
+        final = {**spent, **(event.final or {})}
         self.end("done", error, final, event.outputs)
         checkpoint.sweep(self.run.id, keep=checkpoint.FINAL)
 

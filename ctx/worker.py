@@ -56,20 +56,23 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
 
 
 def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
-    run, began = recorder.run, time.monotonic()
+    run, began, busy = recorder.run, time.monotonic(), time.process_time()
     if run.crashes >= MOST_CRASHES:
         raise CtxError(
             f"The worker died {run.crashes} times in a row at this run, after step {run.checkpoint_step or 0}; most "
             "often there is too little memory: choose a smaller backbone or batch, or freeze more layers."
         )
     state, spare = _prepare(recorder), memory.Spare()
+    from ctx.prefix import memo
     from ctx.train import train
 
+    before = memo.computed
     for event in train(run.config, resume=state, sharing=True):
         if watch is not None:
             watch(event)
         if event.kind == "end":
-            recorder.done(event, time.monotonic() - began)
+            spent = {"train_seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - busy}
+            recorder.done(event, spent | {"encoded": memo.computed - before})
             return
         recorder.add(event)
         if event.gone:
@@ -127,7 +130,7 @@ def fair_threads(store: Store) -> int:
     return 1 if store.load().running else cores()
 
 
-def run_here(store: Store, run: Run, watch: Watch | None = None) -> Run:
+def run_here(store: Store, run: Run, watch: Watch | None = None, threads: int | None = None) -> Run:
     """Train a queued run in this process and return it ended; one that another process trains is waited for.
 
     Ctrl-C stops the run with a checkpoint, as ``ctx stop`` does; a second one ends the process.
@@ -135,7 +138,7 @@ def run_here(store: Store, run: Run, watch: Watch | None = None) -> Run:
     holder = new_holder()
     try:
         while (now := store.run(run.id)).state not in ENDED:
-            claimed = store.claim(holder, threads=fair_threads(store), only=run.id)
+            claimed = store.claim(holder, threads=threads or fair_threads(store), only=run.id)
             if claimed is None:
                 time.sleep(POLL_SECONDS)
                 continue

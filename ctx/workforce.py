@@ -25,6 +25,7 @@ from ctx.registry import part
 from ctx.store import Store
 
 RESTART_LIMIT = 3  # workers in a row that die before they have said a word
+MANY = 40  # runs of a map: so many are shared out, though each worker reads its data anew
 
 
 @dataclass(eq=False)
@@ -98,7 +99,8 @@ class Workforce:
                 f"{self.stillborn} workers in a row died at their start, most likely of too little memory: free some, "
                 f"then queue again. {load.waiting} runs wait."
             )
-        wanted = max(1, min(self.slots, load.waiting + load.running if heavy(load.next) else load.groups))
+        share_out = heavy(load.next) or load.waiting > MANY
+        wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
             self._tell("run", threads=1 if wanted > 1 or light(load.next) else cores())
         elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:

@@ -34,7 +34,9 @@ LAYERS = {
     ),
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
     "workers": "manifest checkpoint gc recorder predict describe worker hand workforce dispatch",
-    "shown": "pair_words charts charts_runs curves readings compare labels overlay repeat results lab",
+    "shown": (
+        "pair_words charts charts_maps charts_runs curves readings compare labels overlay repeat results lab sweeps"
+    ),
     "command line": "commands cli",
     "pages' blocks": "ui",
     "pages": "app pages",

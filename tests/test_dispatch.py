@@ -15,6 +15,7 @@ from ctx import dispatch
 from ctx.config import ContextChoice, Optim, RunConfig
 from ctx.hand import PRELOAD
 from ctx.parts import Choice
+from ctx.workforce import MANY
 
 __all__ = ["served"]
 
@@ -103,6 +104,16 @@ def test_a_study_of_runs_that_write_is_shared_out(served: Served, monkeypatch: p
     runs = [ended(served.store, row.id) for _, _, row in served.store.study_runs(study.id)]
     assert len({run.manifest["worker"] for run in runs}) == 2
     assert {(run.state, run.threads) for run in runs} == {("done", 1)}
+
+
+def test_a_map_of_many_small_runs_is_shared_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_WORKERS", "2")
+    rows = [("both", seed, lesson(seed, epochs=1)) for seed in range(MANY + 20)]
+    study = served.store.add_study("map", {}, rows)
+    served.ensure()
+    runs = [ended(served.store, row.id) for _, _, row in served.store.study_runs(study.id)]
+    assert len({run.manifest["worker"] for run in runs}) == 2
+    assert {run.state for run in runs} == {"done"}
 
 
 def test_jobs_are_done_beside_runs_and_say_what_went_wrong(served: Served) -> None:

@@ -69,7 +69,9 @@ def show(
     store = open_store()
     found = _named(store, run)
     if not isinstance(found, _run_type()):
-        return shown(store, found, json, waiting=True)
+        from ctx.commands.sweep import shown as map_shown
+
+        return (map_shown if "map" in found.config else shown)(store, found, json, waiting=True)
     repeat = command(found.config)
     emit(results.document(found) | {"command": repeat}, [*results.lines(found), f"  {repeat}"], json)
     return 0

@@ -81,7 +81,7 @@ def queued(store: Store, found: Run, json: bool) -> int:
     return 0
 
 
-def here(store: Store, found: Run, watch: Callable[[Any], None] | None = None) -> Run:
+def here(store: Store, found: Run, watch: Callable[[Any], None] | None = None, threads: int | None = None) -> Run:
     """Train a run in this process, or wait for the process that does; Ctrl-C stops it with a checkpoint."""
     from ctx.records import ENDED
     from ctx.worker import run_here
@@ -92,7 +92,7 @@ def here(store: Store, found: Run, watch: Callable[[Any], None] | None = None) -
     elif watch is None:
         note("Preparing: the backbone is loaded, the texts are read.")
     try:
-        return run_here(store, found, watch or Progress(found))
+        return run_here(store, found, watch or Progress(found), threads)
     except KeyboardInterrupt:
         store.request_stop([found.id])
         note("Stopping; a second Ctrl-C leaves at once.")

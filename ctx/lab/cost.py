@@ -73,6 +73,13 @@ def _sizes(choice: ContextChoice) -> dict[str, int]:
         return {}
 
 
+def one_run_seconds(config: RunConfig, finished: Sequence[Run] = (), taken_over: bool = False) -> float:
+    """The same of one run by itself, the first phase left out where it is taken over from another run."""
+    own = phases(config)[taken_over:]
+    steps = sum(phase.epochs * phase.updates for phase in own)
+    return (_like(config, steps, finished) if steps else 0) or _seconds(config, own)
+
+
 def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
     """How long a study will take: as long as alike runs took here, else a guess from the work there is.
 

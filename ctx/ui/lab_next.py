@@ -6,7 +6,7 @@ import streamlit as st
 
 from ctx.config import RunConfig
 from ctx.i18n import t
-from ctx.lab import words
+from ctx.lab import link, words
 from ctx.lab.history import past
 from ctx.lab.link import View
 from ctx.lab.presets import presets
@@ -43,6 +43,13 @@ def _try_next(view: View) -> None:
         for name, title in (("weigh", t("Weigh: λ")), ("freeze", t("Freeze: layers"))):
             kind = "primary" if st.session_state.get(OPEN) == name else "secondary"
             st.button(title, key=f"open {name}", on_click=_open, args=(name,), type=kind)  # type: ignore[arg-type]
+        st.page_link(
+            "pages/map.py",
+            label=t("Map all"),
+            icon=":material/grid_on:",
+            query_params={"study": view.study.id, **link.parameters(view.config, view.base)} if view.study else {},
+            help=t("Several values of λ, of the layers that are frozen, of the labels: every combination, as a map."),
+        )
     opened = st.session_state.get(OPEN)
     if opened:
         with st.container(border=True):

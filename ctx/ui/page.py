@@ -48,7 +48,7 @@ JOINER = "\u2060"  # shows nothing; keeps what stands around it from being read 
 
 def navigation() -> StreamlitPage:
     """The pages of the app; gives the one that the address names. The bare address leads to the Lab."""
-    pages = {"lab": t("Lab"), "compare": t("Compare"), "contexts": t("Contexts"), "run": t("Run")}
+    pages = {"lab": t("Lab"), "map": t("Map"), "compare": t("Compare"), "contexts": t("Contexts"), "run": t("Run")}
     there = [
         st.Page(f"pages/{name}.py", title=title, url_path=name)  # no icon: it would be fetched from outside
         for name, title in pages.items()

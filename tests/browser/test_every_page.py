@@ -10,7 +10,7 @@ from tests.browser.looking import no_trace_of_an_error, plain
 from tests.served import Served
 
 Visit = Callable[..., Page]
-PAGES = ("lab", "compare", "contexts", "run")
+PAGES = ("lab", "map", "compare", "contexts", "run")
 MARKUP = "<b>x</b> $a$ **b** :tada: <img src=x onerror=alert(1)> [l](javascript:alert(1))"
 SHOWN = """text => {
     const fields = [...document.querySelectorAll("main input, main textarea")].map(field => field.value);

@@ -1,0 +1,195 @@
+"""A sweep: a configuration with some flags given several values, over draws; one document of all its runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctx.commands.output import Json, Value, emit, note, table
+from ctx.commands.training import Again, Name, Owner, Queue, here, prepared
+from ctx.config import Optim, RunConfig
+from ctx.errors import BadInput
+from ctx.flags import SEVERAL, SINGLE, dashed, knob_flags
+
+if TYPE_CHECKING:
+    from ctx.store import Store, Study
+    from ctx.sweeps.cost import Cost
+    from ctx.sweeps.plan import Sweep
+
+Seeds = Annotated[int, typer.Option("--seeds", help="How many draws of every cell.", metavar="N", min=1)]
+Sample = Annotated[
+    int | None, typer.Option("--random", help="Only so many cells, chosen at random.", metavar="N", min=1)
+]
+Baseline = Annotated[
+    bool, typer.Option("--baseline", help="Target only beside every cell, with as many target updates.")
+]
+File = Annotated[
+    Path | None,
+    typer.Option("--file", help="A YAML file: flags without dashes, several values as a list.", metavar="FILE"),
+]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what it would take, and train nothing.", show_default=False)
+]
+
+
+def sweep(
+    given: dict[str, Any],
+    seeds: Seeds = 3,
+    sample: Sample = None,
+    baseline: Baseline = False,
+    file: File = None,
+    estimate: Estimate = False,
+    again: Again = False,
+    queue: Queue = False,
+    owner: Owner = "local",
+    name: Name = "",
+    json: Json = False,
+) -> int:
+    """Train every combination of the flags that have several values (--lam 0,0.5,1 --freeze-layers 4..6)."""
+    from ctx.store import open_store
+    from ctx.sweeps.file import read
+    from ctx.sweeps.plan import rows, spec
+
+    own: dict[str, Any] = {"seeds": seeds, "random": sample, "baseline": baseline}
+    if file is not None:
+        typed, said = read(file)
+        given, own = typed | given, own | said
+    asked = planned(given, own["seeds"], own["random"], own["baseline"])
+    runs = rows(asked)
+    store = open_store()
+    note(_cost(store, runs, owner, again).sentence)
+    if estimate:
+        return 0
+    study = store.add_study(name, spec(asked), runs, owner=owner, again=again)
+    if queue:
+        from ctx.dispatch import ensure
+
+        ensure(store.url)
+        note(f"They are queued: `ctx show {study.id}` says how they stand.")
+        return shown(store, study, json, waiting=True)
+    _train(store, study)
+    return shown(store, study, json)
+
+
+def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: bool) -> Sweep:
+    """The sweep that flags ask for: those with several values are its axes. Raises BadInput, Unavailable."""
+    from ctx.sweeps.plan import Sweep, axis, checked
+
+    several = {name: text for name, typed in given.items() if (text := _several(name, typed))}
+    first = dict(given)
+    for name, text in several.items():
+        one = text.split(",")[0].partition("..")[0].strip()
+        first[name] = [one] if isinstance(given[name], list) else one
+    base = prepared(_implied(first, several))
+    axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
+    for source in (value for one in axes if one.name == "source" for value in one.values):
+        prepared(first | {"source": [source]})  # fetched too
+    return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, baseline=baseline))
+
+
+def _several(name: str, typed: Any) -> str:
+    """What was typed, where it stands for several values; else ""."""
+    text = typed[0] if isinstance(typed, list) and len(typed) == 1 else typed
+    if name in SEVERAL or name == "seed" or not isinstance(text, str):
+        return ""
+    return text if "," in text or ".." in text else ""
+
+
+def _implied(given: dict[str, Any], several: dict[str, str]) -> dict[str, Any]:
+    """With the parts whose knobs vary, where none of their kind was asked for: --freeze-layers means freeze."""
+    found = dict(given)
+    for option in several:
+        flag = knob_flags().get(option)
+        for name, kind in SINGLE.items():
+            owners = [owner.part for owner in flag.owners if owner.kind == kind] if flag else []
+            usual: str = getattr(RunConfig(), name).name
+            if owners and name not in found and usual not in owners:
+                found[name] = owners[0]
+    return found
+
+
+def _setting(name: str, base: RunConfig) -> str:
+    """The name that settings have elsewhere of what a flag sets; raises BadInput where a map can't vary it."""
+    if name.endswith("-size"):
+        return name.replace("-size", ".size")
+    if name in (*SINGLE, "source", "keep", "beams"):
+        return name
+    if name in {dashed(field) for field in Optim.model_fields}:
+        return f"optim.{name.replace('-', '_')}"
+    flag = knob_flags().get(name)
+    if flag is None:
+        raise BadInput(f"--{name} takes one value in a sweep: give it one.")
+    places = {(SINGLE[one], getattr(base, one).name): one for one in SINGLE}
+    places |= {
+        (kind, choice.name): f"{one}.{choice.name}" for one, kind in SEVERAL.items() for choice in getattr(base, kind)
+    }
+    places |= {("contexts", choice.id): role for role, choice in base.contexts().items() if flag.role in ("", role)}
+    for owner in flag.owners:
+        if (owner.kind, owner.part) in places:
+            return f"{places[owner.kind, owner.part]}.{owner.knob}"
+    raise BadInput(f"{name} belongs to a part that this sweep does not use: choose the part, or leave the flag out.")
+
+
+def _cost(store: Store, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool) -> Cost:
+    from ctx.sweeps.cost import cost
+
+    held = [] if again else [run.key for run in store.runs(["done"], owner=owner, limit=None)]
+    return cost(runs, held, store.runs(["done"], limit=200), workers=1)
+
+
+def _train(store: Store, study: Study) -> None:
+    """Train what waits, run after run in this process."""
+    different = list({run.id: run for _, _, run in store.study_runs(study.id)}.values())
+    for number, run in enumerate(different, 1):
+        now = store.run(run.id)
+        if now.state not in ("queued", "running"):
+            continue
+        ended = here(store, now, _silent, threads=1)
+        note(f"{number} of {len(different)}: {ended.state}")
+        if ended.state == "stopped":
+            store.request_stop([one.id for one in different])
+            note(f"Stopped: `ctx resume {study.id}` goes on.")
+            return
+
+
+def _silent(_event: Any) -> None:
+    """A sweep says how it goes run by run."""
+
+
+def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
+    """Print a map: its cells' means over the draws, and with --json every run. The exit code."""
+    from ctx.sweeps.found import document, folded, frame, importance, metric, spent
+    from ctx.sweeps.plan import swept
+
+    asked, rows = swept(study), store.study_runs(study.id)
+    assert asked is not None
+    names = [axis.name for axis in asked.axes]
+    found = frame(asked, rows)
+    places = {axis.name: list(map(str, axis.values)) for axis in asked.axes}
+    cells = folded(found, names, "target").to_dict("records")
+    cells.sort(key=lambda cell: [places[name].index(str(cell[name])) for name in names])
+    lines = [
+        f"map {study.id}: {int((found['state'] == 'done').sum())} of {len(found)} runs done; "
+        f"{metric(asked).label} on the target's test split"
+    ]
+    values: list[list[Value]] = [
+        [*(str(cell[name]) for name in names), cell["mean"], cell["low"], cell["high"], cell["n"]] for cell in cells
+    ]
+    lines += table([*names, "mean", "95 % from", "to", "draws"], values)
+    shares = importance(found, names, "target")
+    lines += [f"{name} by itself explains {share:.0%} of the variance" for name, share in shares.items()]
+    emit(
+        {
+            "study": study.id,
+            "metric": metric(asked).name,
+            "axes": {axis.name: list(axis.values) for axis in asked.axes},
+            "runs": document(asked, rows),
+            "importance": shares,
+            **spent(study, rows),
+        },
+        lines,
+        json,
+    )
+    return 0 if waiting or all(run.state == "done" for _, _, run in rows) else 1

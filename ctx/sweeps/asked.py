@@ -1,0 +1,133 @@
+"""The Map page as an address: the Lab's settings, ``axis.<setting>=values``, draws, baseline; or a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ctx.config import RunConfig
+from ctx.errors import CtxError
+from ctx.i18n import t
+from ctx.lab import link
+from ctx.lab.settings import Setting, settings
+from ctx.parts import Choice
+from ctx.registry import make
+from ctx.store import Store
+from ctx.sweeps.plan import MOST_AXES, Sweep, axis, configured, value
+
+AXIS = "axis."
+OWN = ("map", "baseline", "draws")
+LAYERS, SIZE, LAM = "tuning.layers", "target.size", "schedule.lam"
+FREEZE = Choice(name="freeze")
+USUAL = {LAM: "0, 0.01, 0.05, 0.1, 0.5, 1, 5", SIZE: "20, 50, 100, 200, 500"}
+NEVER = ("target", "seed", "backbone.path", "backbone")  # other tests, other draws, another model: no one map
+DRAWS, MOST_DRAWS = 3, 50
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``base`` as it stands, the axes' texts by setting, draws, baseline; and what could not be read."""
+
+    base: RunConfig
+    texts: Mapping[str, str]
+    draws: int
+    baseline: bool
+    notes: tuple[str, ...] = ()
+
+    def sweep(self) -> Sweep:
+        """The sweep; raises BadInput with the first thing that can't be."""
+        base = freezing(self.base) if LAYERS in self.texts else self.base
+        axes = tuple(axis(base, name, text) for name, text in self.texts.items())
+        return Sweep(base=base, axes=axes, draws=self.draws, baseline=self.baseline)
+
+
+def asked(address: Mapping[str, str], store: Store) -> Asked:
+    """Read an address; without axes, those that suit the settings."""
+    own = {name: value for name, value in address.items() if name in OWN or name.startswith(AXIS)}
+    view = link.view({name: value for name, value in address.items() if name not in own}, store)
+    notes = list(view.notes)
+    texts = {name.removeprefix(AXIS): text for name, text in own.items() if name.startswith(AXIS)}
+    known = {one.name for one in offered(view.config)}
+    for name in [name for name in texts if name not in known]:
+        notes.append(t("“{name}” in the address is left out: a map here can't vary it.", name=name))
+        texts.pop(name)
+    draws = own.get("draws", "")
+    return Asked(
+        view.config,
+        texts or suggested(view.config),
+        min(max(int(draws), 1), MOST_DRAWS) if draws.isdecimal() else DRAWS,
+        own.get("baseline", "on") == "on",
+        tuple(notes),
+    )
+
+
+def address(found: Asked, start: Mapping[str, str]) -> dict[str, str]:
+    """The address of these; ``start`` holds the Lab's settings."""
+    kept = {name: value for name, value in start.items() if name not in OWN and not name.startswith(AXIS)}
+    return (
+        kept
+        | {AXIS + name: text for name, text in found.texts.items()}
+        | {"draws": str(found.draws), "baseline": "on" if found.baseline else "off"}
+    )
+
+
+def freezing(config: RunConfig) -> RunConfig:
+    """The configuration with a tuning that has a number of frozen layers."""
+    if any(one.name == LAYERS for one in settings(config)):
+        return config
+    return config.model_copy(update={"tuning": FREEZE})
+
+
+def offered(config: RunConfig) -> list[Setting]:
+    """The settings that a map of this configuration may vary: those with an effect, and how many layers are frozen."""
+    found = {one.name: one for one in settings(config) if not one.off and one.name not in NEVER and one.kind != "text"}
+    for one in settings(freezing(config)):
+        if one.name == LAYERS:
+            found.setdefault(LAYERS, one)
+    return list(found.values())
+
+
+def suggested(config: RunConfig) -> dict[str, str]:
+    """Axes to begin with: λ where there is one, and how many labels the target has."""
+    names = [name for name in (LAM, SIZE) if any(one.name == name for one in offered(config))]
+    return {name: values(config, name) for name in names[:MOST_AXES]}
+
+
+def values(config: RunConfig, name: str) -> str:
+    """Values to begin with, as text: only such as can be run."""
+    config = freezing(config) if name == LAYERS else config
+    one = next((one for one in offered(config) if one.name == name), None)
+    if one is None:
+        return ""
+    candidates = USUAL.get(name, "")
+    if name == LAYERS:
+        candidates = ", ".join(map(str, range(make("backbones", config.backbone).layers() + 1)))
+    elif one.options:
+        candidates = ", ".join(link.to_text(option) for option in one.options)
+    elif one.kind == "switch":
+        candidates = "off, on"
+    elif not candidates:
+        candidates = _around(one)
+    return ", ".join(text for text in candidates.split(", ") if text and _can_be_run(config, one, text))
+
+
+def _can_be_run(config: RunConfig, one: Setting, text: str) -> bool:
+    try:
+        configured(config, {one.name: value(one, text)})
+    except CtxError:
+        return False
+    return True
+
+
+def _around(one: Setting) -> str:
+    """All of a few whole numbers; else the value itself with others about it."""
+    low, high = one.low, one.high
+    if one.kind == "whole" and low is not None and high is not None and high - low <= 12:
+        return ", ".join(str(n) for n in range(int(low), int(high) + 1))
+    at = one.value if isinstance(one.value, (int, float)) and one.value else one.default
+    if not isinstance(at, (int, float)) or not at:
+        return ""
+    found = [at / 4, at / 2, at, at * 2, at * 4]
+    within = [x for x in found if (low is None or x >= low) and (high is None or x <= high)]
+    shown = [round(x) for x in within] if one.kind == "whole" else within
+    return ", ".join(dict.fromkeys(f"{x:g}" for x in shown))

@@ -1,0 +1,74 @@
+"""What a sweep will take, said before it begins: how many runs, how long, and how many share work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ctx.config import RunConfig, frozen_blocks, key
+from ctx.i18n import t
+from ctx.lab.cost import duration, one_run_seconds
+from ctx.lab.effect import phases
+from ctx.records import Run
+from ctx.registry import part
+from ctx.workforce import MANY
+
+
+@dataclass(frozen=True)
+class Cost:
+    """``runs`` different ones, ``held`` of them in the store already; ``cached`` of the others read frozen layers'
+    outputs that were computed for another, ``led`` begin with a source phase that another trains; seconds, all told.
+    """
+
+    runs: int
+    held: int
+    cached: int
+    led: int
+    seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """As in “84 runs, about 3 min; 61 share the outputs of frozen layers”."""
+        words = [t("{n} runs, about {time}", n=self.runs - self.held, time=duration(self.seconds))]
+        if self.held:
+            words.append(t("{n} more are there already", n=self.held))
+        if self.cached:
+            words.append(t("{n} share the outputs of frozen layers", n=self.cached))
+        if self.led:
+            words.append(t("{n} share a source phase", n=self.led))
+        return "; ".join(words) + "."
+
+
+def cost(
+    rows: Sequence[tuple[str, int, RunConfig]], held: Sequence[str], finished: Sequence[Run], workers: int
+) -> Cost:
+    """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait."""
+    different = {key(config): config for _, _, config in rows}
+    left = {name: config for name, config in different.items() if name not in set(held)}
+    prefixes: set[str] = set()
+    sources: set[str] = set()
+    cached = led = 0
+    seconds = 0.0
+    for config in left.values():
+        frozen, _ = frozen_blocks(config)
+        prefix = f"{config.backbone.model_dump_json()} {frozen} {sorted(c.id for c in config.contexts().values())}"
+        if frozen and part("backbones", config.backbone.name).pretrained:
+            cached += prefix in prefixes
+            prefixes.add(prefix)
+        source = _source_phase(config)
+        led += bool(source) and source in sources
+        seconds += one_run_seconds(config, finished, taken_over=bool(source) and source in sources)
+        sources |= {source} - {""}
+    at_once = max(1, workers) if len(left) > MANY else 1
+    return Cost(len(different), len(different) - len(left), cached, led, seconds / at_once)
+
+
+def _source_phase(config: RunConfig) -> str:
+    """Names what a run's first phase follows from where that is of the source alone; "" where it isn't."""
+    first = phases(config)[0]
+    if "target" in first.weights or config.penalties:
+        return ""
+    own = config.model_copy(
+        update={"target": None, "schedule": config.schedule.model_copy(update={"name": "", "knobs": {}})}
+    )
+    return f"{own.model_dump_json()} {first.epochs} {first.updates} {first.select_on}"

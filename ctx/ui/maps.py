@@ -1,0 +1,56 @@
+"""The Map page: a map that is there, or the form of a new one."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ctx.errors import CtxError
+from ctx.i18n import t
+from ctx.lab import link
+from ctx.lab.history import about, label
+from ctx.sweeps.asked import AXIS, asked
+from ctx.sweeps.plan import swept
+from ctx.ui import maps_found, maps_setup, page, state
+
+
+def show() -> None:
+    """What the address names."""
+    store = page.store()
+    name = st.query_params.get("map")
+    if name:
+        try:
+            study = store.study(name)
+            sweep = swept(study)
+        except CtxError as error:
+            st.warning(page.literal(str(error)))
+            study, sweep = None, None
+        if study is not None and sweep is not None:
+            said = ", ".join(f"{len(axis.values)} × {label(axis.name)}" for axis in sweep.axes)
+            words = t("{about}: {axes}; {n} draws of every cell.", about=about(sweep.base), axes=said, n=sweep.draws)
+            st.caption(page.literal(words))
+            maps_found.follow(study, sweep)
+            st.button(t("Another map around this"), on_click=_another, args=(study.id,), key="map another")
+            return
+        if study is not None:
+            st.warning(t("Study {id} is no map: the Lab shows it.", id=study.id))
+    st.write(
+        t("Choose what varies. Every combination is trained, several times over; work that is the same is done once.")
+    )
+    maps_setup.show(asked(st.query_params.to_dict(), store))
+
+
+def _another(study_id: str) -> None:
+    def act() -> None:
+        sweep = swept(page.store().study(study_id))
+        assert sweep is not None
+        application = sweep.base.task().applications[0]
+        view = link.view({"app": application}, page.store())
+        axes = {AXIS + axis.name: ", ".join(map(link.to_text, axis.values)) for axis in sweep.axes}
+        st.query_params.from_dict(
+            link.address(view, sweep.base)
+            | {"app": application}
+            | axes
+            | {"draws": str(sweep.draws), "baseline": "on" if sweep.baseline else "off"}
+        )
+
+    state.attempt(act)

@@ -1,0 +1,226 @@
+"""The Map page's lower half: the map as it fills, curves along each setting, what each explains, the runs of a cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ctx import charts, charts_maps
+from ctx.charts import BOTH, REFERENCE, SOURCE, TARGET
+from ctx.charts_runs import CAMERA
+from ctx.dispatch import ensure
+from ctx.i18n import t
+from ctx.lab.history import label
+from ctx.records import ENDED, Row, Study
+from ctx.sweeps import found as sweeps
+from ctx.sweeps.plan import Axis, Sweep
+from ctx.ui import page, state
+
+COLOURS = (TARGET, SOURCE, BOTH, *charts.MORE)
+SECONDS = 1.0
+
+
+def follow(study: Study, sweep: Sweep) -> None:
+    """All of it; looks again every second until every run has ended."""
+    rows = page.readings().study(study.id, now=True)
+    if all(run.state in ENDED for _, _, run in rows):
+        _draw(study, sweep, rows)
+        return
+
+    def look() -> None:
+        now = page.readings().study(study.id)
+        _draw(study, sweep, now)
+        if all(run.state in ENDED for _, _, run in now):
+            st.rerun()
+
+    st.fragment(look, run_every=SECONDS)()
+
+
+def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
+    _standing(study, rows)
+    table = sweeps.frame(sweep, rows)
+    shown = _quantity(sweep, table)
+    if table[shown].notna().sum() == 0:
+        st.info(t("The first cells appear here in a moment. You may close this page: the runs go on."))
+        return
+    varying = [axis for axis in sweep.axes if len(axis.values) > 1] or list(sweep.axes)
+    if len(varying) > 1:
+        _heat(study, sweep, varying, table, shown)
+    _curves(sweep, varying, table, shown)
+    _worth(sweep, table)
+    _shares(varying, table, shown)
+    if len(varying) > 1:
+        _parallel(sweep, varying, table, shown)
+
+
+def _standing(study: Study, rows: list[Row]) -> None:
+    runs = {run.id: run for _, _, run in rows}
+    states = [run.state for run in runs.values()]
+    ended = sum(one in ENDED for one in states)
+    st.progress(ended / max(len(states), 1), t("{n} of {all} runs", n=ended, all=len(states)))
+    waiting = [run.id for run in runs.values() if run.state not in ENDED]
+    stopped = [run.id for run in runs.values() if run.state in ("stopped", "failed")]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if waiting:
+            st.button(t("Pause"), icon=":material/pause:", key="map pause", on_click=_pause, args=(waiting,))
+        if stopped:
+            st.button(t("Go on"), icon=":material/play_arrow:", key="map resume", on_click=_resume, args=(stopped,))
+        st.page_link(
+            "pages/compare.py",
+            label=t("All runs in Compare"),
+            icon=":material/table_rows:",
+            query_params={"study": study.id},
+        )
+    for sentence in dict.fromkeys(run.error for run in runs.values() if run.state == "failed" and run.error):
+        st.error(page.literal(sentence))
+
+
+def _pause(ids: list[str]) -> None:
+    state.attempt(lambda: page.store().request_stop(ids))
+
+
+def _resume(ids: list[str]) -> None:
+    def act() -> None:
+        for run in ids:
+            page.store().resume(run)
+        ensure(page.store().url)
+
+    state.attempt(act)
+
+
+def _quantity(sweep: Sweep, table: pd.DataFrame) -> str:
+    """Which column is shown."""
+    metric = sweeps.metric(sweep).label
+    titles = {"target": t("{metric}, target", metric=metric)}
+    if sweep.baseline:
+        titles["gain"] = t("gain over target only")
+    if table["source"].notna().any():
+        titles["source"] = t("{metric}, source", metric=metric)
+    if len(titles) == 1:
+        return "target"
+    chosen = st.segmented_control(
+        t("Show"), list(titles), format_func=titles.__getitem__, default="target", key="map shows", required=True
+    )
+    return str(chosen or "target")
+
+
+def _heat(study: Study, sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
+    names = [axis.name for axis in varying]
+    across, up = names[0], names[1]
+    if len(names) > 2:
+        with st.container(horizontal=True):
+            across = st.selectbox(t("Across"), names, format_func=label, key="map across")
+            up = st.selectbox(t("Up"), [name for name in names if name != across], format_func=label, key="map up")
+    axes = {axis.name: axis for axis in varying}
+    cells = sweeps.folded(table, (across, up), shown)
+    others = [label(name) for name in names if name not in (across, up)]
+    figure = charts_maps.heat(
+        cells,
+        [(across, label(across), axes[across].values), (up, label(up), axes[up].values)],
+        diverging=shown == "gain",
+    )
+    picked = st.plotly_chart(
+        figure,
+        key=f"map heat {study.id}",
+        on_select="rerun",
+        selection_mode="points",
+        config=CAMERA,
+        alt=t("A map: the mean result of every pair of values."),
+    )
+    words = [t("Number: the mean over the draws. Dot: how far the draws lie apart. Click a dot for its runs.")]
+    words += [t("Averaged over {names}.", names=", ".join(others))] if others else []
+    words += [t("Blue: the source helped; orange: it hurt.")] if shown == "gain" else []
+    st.caption(page.literal(" ".join(words)))
+    _picked(picked, cells, table)
+
+
+def _picked(picked: Any, cells: pd.DataFrame, table: pd.DataFrame) -> None:
+    points = [point["point_index"] for point in picked["selection"]["points"]] if picked else []
+    if not points or points[0] >= len(cells):
+        return
+    runs = list(cells.iloc[points[0]]["runs"])
+    own = table[table["run"].isin(runs)].drop_duplicates("run")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for run, draw in zip(own["run"], own["draw"], strict=True):
+            st.page_link(
+                "pages/run.py",
+                label=t("draw {n}", n=draw + 1),
+                icon=":material/open_in_new:",
+                query_params={"run": run},
+            )
+        st.page_link(
+            "pages/compare.py",
+            label=t("Compare them"),
+            icon=":material/stacked_line_chart:",
+            query_params={"runs": ",".join(run[:8] for run in runs), "each": "run"},
+        )
+
+
+def _curves(sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
+    title = t("gain over target only") if shown == "gain" else sweeps.metric(sweep).label
+    for place, column in zip(range(len(varying)), st.columns(len(varying)), strict=True):
+        one = varying[place]
+        lines = [(t("mean"), _along(table, one.name, shown), COLOURS[0] if shown != "source" else SOURCE, "solid")]
+        if shown == "target" and table["alone"].notna().any():
+            lines.append((t("target only"), _along(table, one.name, "alone"), REFERENCE, "dot"))
+        figure = charts_maps.along(lines, one.values, (label(one.name), title))
+        with column:
+            page.plot(figure, f"map along {one.name}", t("The result along {name}.", name=label(one.name)))
+    st.caption(t("Lines: means over the draws and over what else varies. Bands: 95 % intervals over the draws."))
+
+
+def _along(table: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+    return sweeps.folded(table, (name,), value).rename(columns={name: "value"})
+
+
+def _worth(sweep: Sweep, table: pd.DataFrame) -> None:
+    """How many labels the source saves."""
+    if sweeps.SIZE not in table or not sweep.baseline:
+        return
+    found = sweeps.labels_worth(table, sweeps.metric(sweep).higher_is_better).to_dict("records")
+    words = [_worth_of(int(row["size"]), row["needs"], int(found[0]["size"])) for row in found if row["needs"] > 0]
+    if never := [int(row["size"]) for row in found if row["needs"] != row["needs"]]:
+        sizes = ", ".join(map(str, never))
+        words.append(t("What {n} labels reach with the source, no number that was tried reaches without it.", n=sizes))
+    others = [label(axis.name) for axis in sweep.axes if axis.name != sweeps.SIZE and len(axis.values) > 1]
+    if words:
+        st.markdown(f"**{t('How many labels the source is worth')}**")
+        st.markdown("\n".join("- " + page.literal(sentence) for sentence in words))
+        read = t("Read off between the two curves over the labels.")
+        st.caption(page.literal(f"{read} {t('Averaged over {names}.', names=', '.join(others))}" if others else read))
+
+
+def _worth_of(size: int, needs: float, least: int) -> str:
+    if needs <= least:
+        return t("{n} labels with the source do no better than {needs} without it.", n=size, needs=least)
+    return t("{n} labels with the source do as well as {needs} without it.", n=size, needs=round(needs))
+
+
+def _shares(varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
+    names = [axis.name for axis in varying]
+    found = sweeps.importance(table, names, shown)
+    if not found:
+        return
+    titles = {name: label(name) for name in names} | {sweeps.DRAW: t("which draw (luck)")}
+    st.markdown(f"**{t('What matters')}**")
+    page.plot(
+        charts_maps.shares(found, titles), "map shares", t("The share of the variance that each setting explains.")
+    )
+    st.caption(
+        t("What each explains by itself (η² of the main effects); the rest is what they do together, and chance.")
+    )
+
+
+def _parallel(sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
+    with st.expander(t("Every run as a line"), key="map lines", on_change="rerun") as opened:
+        if not opened.open:
+            return
+        axes = [(axis.name, label(axis.name), axis.values) for axis in varying]
+        title = t("gain") if shown == "gain" else sweeps.metric(sweep).label
+        page.plot(
+            charts_maps.parallel(table, axes, shown, title),
+            "map parallel",
+            t("Every run as a line through its settings."),
+        )

@@ -1,0 +1,113 @@
+"""Map as a person meets it: entered through app.py, told by its address, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.parts import Choice
+from ctx.store import Store, open_store
+from ctx.sweeps.plan import Axis, Sweep, rows, spec
+from ctx.worker import run_here
+from tests.pages import opened, texts
+
+CAFES = "source=sentiment/sample-cafes-en target=sentiment/sample-gadgets-en backbone=tiny"
+START = dict(word.split("=") for word in CAFES.split())
+SWEEP = Sweep(
+    base=RunConfig(
+        sources=(SourceChoice(id="sentiment/sample-cafes-en", size=40),),
+        target=ContextChoice(id="sentiment/sample-gadgets-en", size=10),
+        backbone=Choice(name="tiny"),
+        optim=Optim(epochs=1, min_updates=2),
+    ),
+    axes=(Axis(name="schedule.lam", values=(0.0, 1.0)), Axis(name="target.size", values=(10, 20))),
+    draws=2,
+    baseline=True,
+)
+
+
+@pytest.fixture
+def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("CTX_WORKERS", "0")
+    return open_store()
+
+
+def test_the_form_says_what_it_would_take_and_queues_it(store: Store) -> None:
+    app = opened("map", **START, **{"axis.schedule.lam": "0,1", "axis.target.size": "10,20", "draws": "2"})
+    assert not app.exception
+    assert "runs, about" in texts(app)
+    (button,) = (one for one in app.button if one.label.startswith("Train"))
+    button.click().run()
+    assert not app.exception
+    (study,) = store.studies()
+    assert len(store.study_runs(study.id)) == 16
+    assert app.query_params["map"] == study.id
+    assert "The first cells appear here" in texts(app)
+
+
+def test_a_change_goes_into_the_address(store: Store) -> None:
+    app = opened("map", **START)
+    (box,) = (one for one in app.text_input if one.label.startswith("λ"))
+    box.set_value("0, 1").run()
+    assert app.query_params["axis.schedule.lam"] == "0, 1"
+    (several,) = app.multiselect
+    several.set_value(["schedule.lam", "tuning.layers"]).run()
+    assert not app.exception
+    assert app.query_params["axis.tuning.layers"] == "0, 1, 2"
+    assert "axis.target.size" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ("0, x", "it should be a number"),
+        ("", "has no values"),
+        ("0, 2000", "The map has no run at"),
+        ("0..1:5", "begin above 0"),
+    ],
+)
+def test_values_that_are_none_get_a_sentence_and_no_button(store: Store, values: str, says: str) -> None:
+    app = opened("map", **START, **{"axis.schedule.lam": values})
+    assert not app.exception
+    assert says in texts(app)
+    assert not [one for one in app.button if one.label.startswith("Train")]
+
+
+def test_a_map_shows_its_cells_and_what_matters(store: Store) -> None:
+    study = store.add_study("map of λ", spec(SWEEP), rows(SWEEP))
+    for _, _, run in store.study_runs(study.id):
+        run_here(store, run)
+    app = opened("map", map=study.id)
+    assert not app.exception
+    said = texts(app)
+    different = {run.id for _, _, run in store.study_runs(study.id)}
+    assert len(different) == 10  # λ 0 doesn't read the target, and target only no λ: one run for both sizes, for both λ
+    assert "What matters" in said
+    assert "How many labels the source is worth" in said
+    shows = next(one for one in app.segmented_control if one.label == "Show")
+    shows.set_value("gain").run()
+    assert not app.exception
+    assert "the source helped; orange" in texts(app)
+    (again,) = (one for one in app.button if one.label.startswith("Another"))
+    again.click().run()
+    assert not app.exception
+    assert app.query_params["axis.target.size"] == "10, 20"
+
+
+def test_a_map_that_stands_still_can_be_paused_and_go_on(store: Store) -> None:
+    study = store.add_study("map of λ", spec(SWEEP), rows(SWEEP))
+    app = opened("map", map=study.id)
+    next(one for one in app.button if one.label == "Pause").click().run()
+    assert {run.state for _, _, run in store.study_runs(study.id)} == {"stopped"}
+    next(one for one in app.button if one.label == "Go on").click().run()
+    assert {run.state for _, _, run in store.study_runs(study.id)} == {"queued"}
+    assert not app.exception
+
+
+def test_an_unknown_map_and_one_that_is_none_get_a_sentence(store: Store) -> None:
+    app = opened("map", map="nothing")
+    assert "There is no one study" in texts(app)
+    study = store.add_study("", {"chosen": {}, "draws": 1}, [])
+    assert "is no map" in texts(opened("map", map=study.id))
