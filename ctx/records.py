@@ -78,6 +78,11 @@ class Study:
     config: dict[str, Any]
     created: float
 
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a sweep's (`ctx.sweeps`): its arms are the cells of a map."""
+        return "map" in self.config
+
 
 @dataclass(frozen=True)
 class Job:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.lab.history import past
 from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.sweeps.plan import Axis, Sweep, rows, spec
@@ -104,6 +105,17 @@ def test_a_map_that_stands_still_can_be_paused_and_go_on(store: Store) -> None:
     next(one for one in app.button if one.label == "Go on").click().run()
     assert {run.state for _, _, run in store.study_runs(study.id)} == {"queued"}
     assert not app.exception
+
+
+def test_maps_are_found_again_on_their_own_page_and_not_among_the_labs_studies(store: Store) -> None:
+    study = store.add_study("map of λ", spec(SWEEP), rows(SWEEP))
+    app = opened("map", **START)
+    assert not app.exception
+    assert "Earlier maps" in [one.value for one in app.subheader]
+    assert past(store) == []
+    lab = opened("lab", study=study.id)
+    assert not lab.exception
+    assert "is a map" in texts(lab)
 
 
 def test_an_unknown_map_and_one_that_is_none_get_a_sentence(store: Store) -> None:

@@ -39,7 +39,7 @@ def list_runs(
         ]
         lines = table(
             ("study", "begun", "draws", "what"),
-            [(s["study"], when(s["created"]), s.get("draws"), results.describe(s.get("chosen") or {})) for s in found],
+            [(s["study"], when(s["created"]), s.get("draws"), _about(s)) for s in found],
         )
         emit(found, lines if found else ["No study yet: `ctx study` starts one."], json)
         return
@@ -71,10 +71,15 @@ def show(
     if not isinstance(found, _run_type()):
         from ctx.commands.sweep import shown as map_shown
 
-        return (map_shown if "map" in found.config else shown)(store, found, json, waiting=True)
+        return (map_shown if found.is_map else shown)(store, found, json, waiting=True)
     repeat = command(found.config)
     emit(results.document(found) | {"command": repeat}, [*results.lines(found), f"  {repeat}"], json)
     return 0
+
+
+def _about(study: dict[str, Any]) -> str:
+    axes = [axis["name"] for axis in (study.get("map") or {}).get("axes", ())]
+    return results.describe(study.get("chosen") or {}) + (f"; a map of {' × '.join(axes)}" if axes else "")
 
 
 def _run_type() -> type[Run]:

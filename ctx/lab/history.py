@@ -15,6 +15,7 @@ from ctx.records import Study
 from ctx.store import Store
 
 ABSENT = "–"
+RECENT = 60  # studies among which the latest that are no maps are looked for
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Past:
 def past(store: Store, limit: int = 8) -> list[Past]:
     """The latest studies, newest first; those that this version can't read are left out."""
     found = []
-    for study in store.studies(limit=limit + 1):
+    for study in [one for one in store.studies(limit=RECENT) if not one.is_map][: limit + 1]:
         try:
             config = asked(study)
             found.append((study, config, Answer(config, store.study_runs(study.id), study.config.get("guess"))))

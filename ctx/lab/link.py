@@ -50,6 +50,8 @@ def view(address: Mapping[str, str], store: Store, fallback: Callable[[str], boo
         try:
             study = store.study(address["study"])
             asked(study)
+            if study.is_map:
+                raise BadInput(t("Study {id} is a map: the Map page shows it.", id=study.id))
         except CtxError as error:
             study = None
             notes.append(str(error))

@@ -163,7 +163,7 @@ def spec(sweep: Sweep) -> dict[str, Any]:
 
 def swept(study: Study) -> Sweep | None:
     """The sweep that a study is of; None where it is none. Raises BadInput where this version can't read it."""
-    if "map" not in study.config:
+    if not study.is_map:
         return None
     try:
         return Sweep.model_validate(study.config["map"])

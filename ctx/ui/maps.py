@@ -7,10 +7,13 @@ import streamlit as st
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import link
-from ctx.lab.history import about, label
+from ctx.lab.history import RECENT, about, label
+from ctx.store import Store
 from ctx.sweeps.asked import AXIS, asked
 from ctx.sweeps.plan import swept
 from ctx.ui import maps_found, maps_setup, page, state
+
+MOST_MAPS = 8
 
 
 def show() -> None:
@@ -37,6 +40,16 @@ def show() -> None:
         t("Choose what varies. Every combination is trained, several times over; work that is the same is done once.")
     )
     maps_setup.show(asked(st.query_params.to_dict(), store))
+    _earlier(store)
+
+
+def _earlier(store: Store) -> None:
+    """The latest maps, to open."""
+    there = [study for study in store.studies(limit=RECENT) if study.is_map][:MOST_MAPS]
+    if there:
+        st.subheader(t("Earlier maps"), anchor=False)
+    for study in there:
+        st.page_link("pages/map.py", label=page.literal(study.name or study.id), query_params={"map": study.id})
 
 
 def _another(study_id: str) -> None:
