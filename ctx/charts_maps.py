@@ -46,16 +46,13 @@ def heat(cells: pd.DataFrame, axes: Sequence[tuple[str, str, Sequence[Any]]], di
 def _spots(
     records: Sequence[Mapping[Hashable, Any]], axes: tuple[str, str], places: tuple[Mapping[str, int], ...]
 ) -> go.Scatter:
-    spreads = [cell["sd"] or 0.0 for cell in records]
+    spreads = [cell["sd"] if cell["n"] > 1 else 0.0 for cell in records]
     widest = max(spreads, default=0.0) or 1.0
     said = [
-        t(
-            "{mean} over {n} draws, standard deviation {sd}",
-            mean=number(cell["mean"]),
-            n=cell["n"],
-            sd=number(cell["sd"] or 0.0),
-        )
-        for cell in records
+        t("{mean} over {n} draws, standard deviation {sd}", mean=number(cell["mean"]), n=cell["n"], sd=number(spread))
+        if cell["n"] > 1
+        else t("{mean}, one draw", mean=number(cell["mean"]))
+        for cell, spread in zip(records, spreads, strict=True)
     ]
     return go.Scatter(
         x=[places[0][str(cell[axes[0]])] for cell in records],
@@ -71,6 +68,7 @@ def _spots(
         textfont={"size": 11, "color": INK},
         selected={"marker": {"color": INK}, "textfont": {"color": INK}},
         unselected={"marker": {"opacity": 1}, "textfont": {"color": INK}},  # plotly fades what wasn't clicked
+        customdata=[[str(cell[axis]) for axis in axes] for cell in records],
         hovertext=said,
         hoverinfo="text",
         showlegend=False,

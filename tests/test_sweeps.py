@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
+from ctx import charts_maps
 from ctx.cli import main
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
 from ctx.errors import BadInput
@@ -92,10 +93,11 @@ def test_a_random_part_is_the_same_every_time() -> None:
     ("wrong", "says"),
     [
         ({"axes": ()}, "Nothing varies"),
+        ({"base": BASE.model_copy(update={"target": None})}, "choose a target"),
         ({"axes": (LAM, LAM)}, "varies twice"),
         ({"axes": (Axis(name="schedule.lam", values=(1.0, 1.0)),)}, "a value twice"),
         ({"axes": (Axis(name="tuning.layers", values=(0, 9)),)}, "no run at tuning.layers 9"),
-        ({"axes": (Axis(name="optim.batch", values=tuple(range(1, 101))),), "draws": 31}, "3100 runs"),
+        ({"axes": (Axis(name="optim.batch", values=tuple(range(1, 101))),), "draws": 11}, "1100 runs"),
         ({"axes": tuple(Axis(name=f"x{i}", values=(1,)) for i in range(5))}, "at most 4"),
         ({"base": BASE.model_copy(update={"seed": 2**31 - 1})}, "leaves no room"),
     ],
@@ -132,6 +134,8 @@ def test_values_are_lists_or_ranges(name: str, text: str, values: tuple[object, 
         ("schedule.lam", "1..0.1:5", "low..high:n"),
         ("schedule.lam", "0.1..1", "low..high:n"),
         ("schedule", "a..b", "one of"),
+        ("optim.epochs", "1..999999999", "low..high:n"),
+        ("schedule.lam", "0.1..1:" + "9" * 5000, "low..high:n"),
         ("schedule.lam", " , ", "no values"),
         ("nonsense", "1", "no setting"),
     ],
@@ -193,22 +197,50 @@ def done(name: str, config: RunConfig, final: dict[str, object] | None) -> Run:
 def test_a_cell_is_the_mean_of_its_draws_with_their_interval() -> None:
     wanted = sweep(LAM, LAYERS, draws=3)
     table = found.frame(wanted, rows_of(wanted, lambda cell, _, draw: cell["schedule.lam"] / 10 + draw / 100))
-    cells = found.folded(table, ("schedule.lam", "tuning.layers"), "target")
+    cells = found.folded(table, ("schedule.lam", "tuning.layers"), "on target")
     assert len(cells) == 15
     one = cells[(cells["schedule.lam"] == 1.0) & (cells["tuning.layers"] == 2)].iloc[0]
     assert one["mean"] == pytest.approx(0.11)
     assert one["sd"] == pytest.approx(0.01)
     assert (one["low"], one["high"]) == pytest.approx(stats.t.interval(0.95, 2, 0.11, 0.01 / 3**0.5))
     assert len(one["runs"]) == one["n"] == 3
-    by_lam = found.folded(table, ("schedule.lam",), "target")
+    by_lam = found.folded(table, ("schedule.lam",), "on target")
     assert by_lam["n"].tolist() == [3] * 5  # draws, not runs: those of one draw share its labels
 
 
 def test_runs_that_have_not_ended_leave_a_gap() -> None:
     wanted = sweep(LAM, LAYERS)
     table = found.frame(wanted, rows_of(wanted, lambda cell, _, draw: None if cell["tuning.layers"] == 2 else 0.5))
-    assert set(found.folded(table, ("tuning.layers",), "target")["tuning.layers"]) == {0, 1}
-    assert found.importance(table, ["schedule.lam"], "target") == {}
+    assert set(found.folded(table, ("tuning.layers",), "on target")["tuning.layers"]) == {0, 1}
+    assert found.importance(table, ["schedule.lam"], "on target") == {}
+
+
+def test_all_labels_and_sources_may_be_axes() -> None:
+    sizes = Axis(name="target.size", values=(10, 20, None))
+    sources = Axis(name="source", values=("sentiment/sample-cafes-en", "sentiment/sample-cafes-zh"))
+    wanted = sweep(sizes, sources, baseline=True)
+    table = found.frame(wanted, rows_of(wanted, lambda cell, alone, _: (cell["target.size"] or 40) / 100 + (not alone)))
+    cells = found.folded(table, ("target.size", "source"), "on target")
+    axes = [(axis.name, axis.name, axis.values) for axis in wanted.axes]
+    chart = charts_maps.heat(cells, axes)
+    drawn = sorted(map(list, chart.data[1].customdata))
+    assert drawn == sorted([str(size), source] for size in sizes.values for source in sources.values)
+    assert found.labels_worth(table)["size"].tolist() == [10, 20]
+    charts_maps.parallel(table, axes, "on target", "")
+
+
+def test_a_map_that_fills_has_cells_of_one_draw_beside_cells_of_two() -> None:
+    wanted = sweep(LAM, LAYERS)
+    some = rows_of(wanted, lambda cell, _, draw: None if draw and cell["tuning.layers"] else 0.5 + draw / 10)
+    cells = found.folded(found.frame(wanted, some), ("schedule.lam", "tuning.layers"), "on target")
+    chart = charts_maps.heat(cells, [(axis.name, axis.name, axis.values) for axis in wanted.axes])
+    assert len(set(chart.data[1].marker.size)) == 2
+    assert {text.partition(",")[2] for text in chart.data[1].hovertext} >= {" one draw"}
+
+
+def test_a_random_part_of_a_large_grid_takes_no_time() -> None:
+    axes = tuple(Axis(name=name, values=tuple(range(100))) for name in "abcd")
+    assert len(Sweep(base=BASE, axes=axes, sample=10).cells) == 10
 
 
 def test_gain_is_paired_by_cell_and_draw() -> None:
@@ -221,11 +253,11 @@ def test_gain_is_paired_by_cell_and_draw() -> None:
 def test_what_explains_everything_by_itself_has_all_of_the_variance() -> None:
     wanted = sweep(LAM, LAYERS)
     table = found.frame(wanted, rows_of(wanted, lambda cell, _, draw: cell["schedule.lam"]))
-    assert found.importance(table, ["schedule.lam", "tuning.layers"], "target") == pytest.approx(
+    assert found.importance(table, ["schedule.lam", "tuning.layers"], "on target") == pytest.approx(
         {"schedule.lam": 1.0, "tuning.layers": 0.0, "draw": 0.0}
     )
     both = found.frame(wanted, rows_of(wanted, lambda cell, _, draw: cell["schedule.lam"] + 3 * draw))
-    shares = found.importance(both, ["schedule.lam", "tuning.layers"], "target")
+    shares = found.importance(both, ["schedule.lam", "tuning.layers"], "on target")
     assert sum(shares.values()) == pytest.approx(1.0)  # effects that add up leave nothing for what they do together
 
 
@@ -252,6 +284,13 @@ def test_a_file_says_what_flags_would(tmp_path: Path) -> None:
         {"source": ["sentiment/a"], "target": "sentiment/b", "--lam": "0,0.5,1", "--freeze-layers": "1,2"},
         {"seeds": 4},
     )
+
+
+def test_several_augmentations_of_a_file_are_used_together(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text("augment: [swap, mixup]\ntarget-size: [10, null]\n")
+    assert read(path)[0] == {"augment": ["swap", "mixup"], "target-size": "10,none"}
+    assert axis(BASE, "target.size", "10,none").values == (10, None)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +336,10 @@ def test_an_address_holds_the_form(store: Store) -> None:
 
 
 def test_nonsense_in_an_address_is_left_out_and_said(store: Store) -> None:
+    many = ("optim.epochs", "optim.batch", "optim.clip", "optim.warmup", "target.size")
+    much = asked.asked({f"axis.{name}": "1,2" for name in many} | {"draws": "9" * 5000}, store)
+    assert (len(much.texts), much.draws) == (4, asked.DRAWS)
+    assert "at most 4 axes" in much.notes[0]
     asks = asked.asked({"axis.nonsense": "1,2", "draws": "x"}, store)
     assert "“nonsense” in the address is left out" in asks.notes[0]
     assert asks.draws == asked.DRAWS

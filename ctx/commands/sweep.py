@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from ctx.sweeps.cost import Cost
     from ctx.sweeps.plan import Sweep
 
-Seeds = Annotated[int, typer.Option("--seeds", help="How many draws of every cell.", metavar="N", min=1)]
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Draws of every cell; 3.", metavar="N", min=1)]
 Sample = Annotated[
     int | None, typer.Option("--random", help="Only so many cells, chosen at random.", metavar="N", min=1)
 ]
 Baseline = Annotated[
-    bool, typer.Option("--baseline", help="Target only beside every cell, with as many target updates.")
+    bool | None, typer.Option("--baseline", help="Target only beside every cell, with as many target updates.")
 ]
 File = Annotated[
     Path | None,
@@ -36,9 +37,9 @@ Estimate = Annotated[
 
 def sweep(
     given: dict[str, Any],
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
     sample: Sample = None,
-    baseline: Baseline = False,
+    baseline: Baseline = None,
     file: File = None,
     estimate: Estimate = False,
     again: Again = False,
@@ -52,15 +53,19 @@ def sweep(
     from ctx.sweeps.file import read
     from ctx.sweeps.plan import rows, spec
 
-    own: dict[str, Any] = {"seeds": seeds, "random": sample, "baseline": baseline}
+    own: dict[str, Any] = {"seeds": 3, "random": None, "baseline": False}
     if file is not None:
-        typed, said = read(file)
-        given, own = typed | given, own | said
+        written, said = read(file)
+        given, own = written | given, own | said
+    typed = {"seeds": seeds, "random": sample, "baseline": baseline}
+    own |= {name: value for name, value in typed.items() if value is not None}  # what is typed counts more
     asked = planned(given, own["seeds"], own["random"], own["baseline"])
     runs = rows(asked)
     store = open_store()
-    note(_cost(store, runs, owner, again).sentence)
+    takes = _cost(store, runs, owner, again)
+    note(takes.sentence)
     if estimate:
+        emit(asdict(takes), [], json)
         return 0
     study = store.add_study(name, spec(asked), runs, owner=owner, again=again)
     if queue:
@@ -82,7 +87,8 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: boo
     for name, text in several.items():
         one = text.split(",")[0].partition("..")[0].strip()
         first[name] = [one] if isinstance(given[name], list) else one
-    base = prepared(_implied(first, several))
+    first = _implied(first, several)
+    base = prepared(first)
     axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
     for source in (value for one in axes if one.name == "source" for value in one.values):
         prepared(first | {"source": [source]})  # fetched too
@@ -92,7 +98,8 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: boo
 def _several(name: str, typed: Any) -> str:
     """What was typed, where it stands for several values; else ""."""
     text = typed[0] if isinstance(typed, list) and len(typed) == 1 else typed
-    if name in SEVERAL or name == "seed" or not isinstance(text, str):
+    flag = knob_flags().get(name)
+    if name in SEVERAL or name == "seed" or not isinstance(text, str) or (flag and flag.field.annotation is str):
         return ""
     return text if "," in text or ".." in text else ""
 
@@ -160,7 +167,7 @@ def _silent(_event: Any) -> None:
 
 def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     """Print a map: its cells' means over the draws, and with --json every run. The exit code."""
-    from ctx.sweeps.found import document, folded, frame, importance, metric, spent
+    from ctx.sweeps.found import TARGET, document, folded, frame, importance, metric, spent
     from ctx.sweeps.plan import swept
 
     asked, rows = swept(study), store.study_runs(study.id)
@@ -168,17 +175,17 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     names = [axis.name for axis in asked.axes]
     found = frame(asked, rows)
     places = {axis.name: list(map(str, axis.values)) for axis in asked.axes}
-    cells = folded(found, names, "target").to_dict("records")
+    cells = folded(found, names, TARGET).to_dict("records")
     cells.sort(key=lambda cell: [places[name].index(str(cell[name])) for name in names])
     lines = [
         f"map {study.id}: {int((found['state'] == 'done').sum())} of {len(found)} runs done; "
         f"{metric(asked).label} on the target's test split"
     ]
     values: list[list[Value]] = [
-        [*(str(cell[name]) for name in names), cell["mean"], cell["low"], cell["high"], cell["n"]] for cell in cells
+        [*(str(cell[name]) for name in names), cell["mean"], *_ends(cell), cell["n"]] for cell in cells
     ]
     lines += table([*names, "mean", "95 % from", "to", "draws"], values)
-    shares = importance(found, names, "target")
+    shares = importance(found, names, TARGET)
     lines += [f"{name} by itself explains {share:.0%} of the variance" for name, share in shares.items()]
     emit(
         {
@@ -193,3 +200,8 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
         json,
     )
     return 0 if waiting or all(run.state == "done" for _, _, run in rows) else 1
+
+
+def _ends(cell: Any) -> list[Value]:
+    """The interval of a cell's mean, nothing where one draw has none."""
+    return [cell[end] if cell[end] == cell[end] else None for end in ("low", "high")]

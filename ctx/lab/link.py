@@ -113,7 +113,7 @@ def to_text(value: Any) -> str:
 
 def from_text(one: Setting, text: str) -> Any:
     """The value that a text means for a setting; raises BadInput with what would do."""
-    if one.optional and text in ("auto", "all", ""):
+    if one.optional and text in ("auto", "all", "none", ""):
         return None
     if one.kind == "switch" and text in ("on", "off"):
         return text == "on"

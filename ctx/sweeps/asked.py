@@ -51,11 +51,14 @@ def asked(address: Mapping[str, str], store: Store) -> Asked:
     for name in [name for name in texts if name not in known]:
         notes.append(t("“{name}” in the address is left out: a map here can't vary it.", name=name))
         texts.pop(name)
+    for name in list(texts)[MOST_AXES:]:
+        notes.append(t("“{name}” in the address is left out: a map has at most {n} axes.", name=name, n=MOST_AXES))
+        texts.pop(name)
     draws = own.get("draws", "")
     return Asked(
         view.config,
         texts or suggested(view.config),
-        min(max(int(draws), 1), MOST_DRAWS) if draws.isdecimal() else DRAWS,
+        min(max(int(draws), 1), MOST_DRAWS) if draws.isdecimal() and len(draws) < 4 else DRAWS,
         own.get("baseline", "on") == "on",
         tuple(notes),
     )

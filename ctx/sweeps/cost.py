@@ -44,7 +44,8 @@ def cost(
 ) -> Cost:
     """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait."""
     different = {key(config): config for _, _, config in rows}
-    left = {name: config for name, config in different.items() if name not in set(held)}
+    there = set(held)
+    left = {name: config for name, config in different.items() if name not in there}
     prefixes: set[str] = set()
     sources: set[str] = set()
     cached = led = 0

@@ -37,11 +37,18 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             own[name] = _own(path, name, value)
         else:
             flag = _flag(path, str(name))
-            given[flag] = [_text(path, flag, value)] if flag in _LISTS else _text(path, flag, value)
+            given[flag] = _values(path, flag, value)
     return given, own
 
 
 _LISTS = ("source", "source-size", *SEVERAL)
+
+
+def _values(path: Path, flag: str, value: Any) -> Any:
+    """As the flag's text; several augmentations or penalties are used together, they don't vary."""
+    if flag in SEVERAL:
+        return [_text(path, flag, one) for one in (value if isinstance(value, list) else [value])]
+    return [_text(path, flag, value)] if flag in _LISTS else _text(path, flag, value)
 
 
 def _own(path: Path, name: str, value: Any) -> Any:

@@ -14,7 +14,8 @@ from ctx.sweeps.plan import Sweep, cell_of
 from ctx.verdict import interval
 
 DRAW = "draw"
-ROLES = ("target", "source")
+ROLES = {"target": "on target", "source": "on source"}  # a role and the column that holds its results
+TARGET, SOURCE = ROLES.values()
 SIZE = "target.size"
 
 
@@ -25,7 +26,9 @@ def metric(sweep: Sweep) -> Metric:
 
 
 def frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
-    """One row a cell and draw: a column an axis, draw, run, state, target, source (results on the tests, else NaN).
+    """One row a cell and draw: a column an axis, draw, run, state, on target, on source (test results, else NaN).
+
+    An axis's None is the text "None", which is what its values are told apart by.
 
     ``alone``: target only in the same cell and draw, and ``gain``: the target's result less that, signed so that more
     is better; both NaN where the sweep has no baseline.
@@ -35,16 +38,17 @@ def frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:
     for arm, draw, run in rows:
         cell, baseline = cell_of(arm)
         metrics = ((run.final or {}).get("metrics") or {}) if run.state == "done" else {}
-        values = {role: (metrics.get(role) or {}).get(name) for role in ROLES}
+        values = {column: (metrics.get(role) or {}).get(name) for role, column in ROLES.items()}
         if baseline:
-            alone[(*(str(cell[one]) for one in names), draw)] = values["target"]
+            alone[(*(str(cell[one]) for one in names), draw)] = values[TARGET]
         else:
-            found.append(cell | {DRAW: draw, "run": run.id, "state": run.state} | values)
-    table = pd.DataFrame(found, columns=[*names, DRAW, "run", "state", *ROLES], dtype=object)  # None stays None
-    table = table.astype({DRAW: int} | dict.fromkeys(ROLES, float))
+            own = {one: "None" if cell[one] is None else cell[one] for one in names}
+            found.append(own | {DRAW: draw, "run": run.id, "state": run.state} | values)
+    table = pd.DataFrame(found, columns=[*names, DRAW, "run", "state", *ROLES.values()], dtype=object)
+    table = table.astype({DRAW: int} | dict.fromkeys(ROLES.values(), float))
     keys = [(*map(str, row[:-1]), row[-1]) for row in table[[*names, DRAW]].itertuples(index=False)]
     table["alone"] = pd.array([alone.get(key) for key in keys], dtype=float)
-    table["gain"] = (table["target"] - table["alone"]) * (1 if metric(sweep).higher_is_better else -1)
+    table["gain"] = (table[TARGET] - table["alone"]) * (1 if metric(sweep).higher_is_better else -1)
     return table
 
 
@@ -61,7 +65,9 @@ def folded(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
         sd = float(np.std(draws, ddof=1)) if len(draws) > 1 else None
         counted = {"mean": float(np.mean(draws)), "low": low, "high": high, "sd": sd, "n": len(draws)}
         rows.append(dict(zip(by, key, strict=True)) | counted | {"runs": own["run"].tolist()})
-    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "sd", "n", "runs"])
+    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "sd", "n", "runs"], dtype=object).astype(
+        dict.fromkeys(("mean", "low", "high", "sd"), float)
+    )
 
 
 def importance(table: pd.DataFrame, axes: Sequence[str], value: str) -> dict[str, float]:
@@ -86,12 +92,12 @@ def labels_worth(table: pd.DataFrame, higher_is_better: bool = True) -> pd.DataF
     Read off the horizontal distance between the two curves, on a logarithmic scale; NaN where target only never gets
     there within the sizes that were tried.
     """
-    both = table[table["target"].notna() & table["alone"].notna()]
-    means = both.groupby(SIZE)[["target", "alone"]].mean().sort_index()
+    both = table[table[TARGET].notna() & table["alone"].notna() & (table[SIZE] != "None")].astype({SIZE: float})
+    means = both.groupby(SIZE)[[TARGET, "alone"]].mean().sort_index()
     sizes, alone = means.index.to_numpy(float), means["alone"].to_numpy(float)
     better = 1.0 if higher_is_better else -1.0
     rows = []
-    for size, reached in zip(sizes, means["target"].to_numpy(float), strict=True):
+    for size, reached in zip(sizes, means[TARGET].to_numpy(float), strict=True):
         rows.append(
             {
                 "size": size,

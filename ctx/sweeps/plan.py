@@ -18,7 +18,7 @@ from ctx.lab.settings import Setting, change, setting
 from ctx.records import Study
 from ctx.study import arms
 
-MOST_RUNS, MOST_AXES, MOST_VALUES = 3000, 4, 100
+MOST_RUNS, MOST_AXES, MOST_VALUES = 1000, 4, 100
 ALONE = "target-only"  # the arm of a cell's baseline
 
 
@@ -46,32 +46,22 @@ class Sweep(BaseModel):
     @property
     def cells(self) -> list[dict[str, Any]]:
         """Settings by name, as a grid is read: the last axis fastest; those of a random sample in their order."""
-        names = [axis.name for axis in self.axes]
-        grid = [dict(zip(names, values, strict=True)) for values in itertools.product(*(a.values for a in self.axes))]
-        if self.sample is None or self.sample >= len(grid):
-            return grid
-        chosen = np.random.default_rng(self.base.seed).permutation(len(grid))[: self.sample]
-        return [grid[place] for place in sorted(chosen.tolist())]
+        names, shape = [axis.name for axis in self.axes], [len(axis.values) for axis in self.axes]
+        if self.sample is None or self.sample >= math.prod(shape):
+            grid = itertools.product(*(axis.values for axis in self.axes))
+            return [dict(zip(names, values, strict=True)) for values in grid]
+        chosen = np.random.default_rng(self.base.seed).choice(math.prod(shape), self.sample, replace=False)
+        places = zip(*(place.tolist() for place in np.unravel_index(np.sort(chosen), shape)), strict=True)
+        return [{axis.name: axis.values[i] for axis, i in zip(self.axes, place, strict=True)} for place in places]
 
 
 def checked(sweep: Sweep) -> Sweep:
     """The sweep itself; raises BadInput with the first thing that can't be, before anything is queued."""
-    if not sweep.axes:
-        raise BadInput(t("Nothing varies: give at least one setting several values, for instance λ."))
-    if len(sweep.axes) > MOST_AXES:
-        raise BadInput(t("{n} settings vary: a map has at most {most}.", n=len(sweep.axes), most=MOST_AXES))
-    names = [axis.name for axis in sweep.axes]
-    for axis in sweep.axes:
-        if names.count(axis.name) > 1:
-            raise BadInput(t("{name} varies twice: leave one out.", name=axis.name))
-        if len(set(map(str, axis.values))) < len(axis.values):
-            raise BadInput(t("{name} has a value twice: leave one out.", name=axis.name))
-        if not 1 <= len(axis.values) <= MOST_VALUES:
-            raise BadInput(
-                t("{name} has {n} values: give 1 to {most}.", name=axis.name, n=len(axis.values), most=MOST_VALUES)
-            )
+    if sweep.base.target is None:
+        raise BadInput(t("A map judges runs by the target's test split: choose a target."))
+    _check_axes(sweep.axes)
     count = math.prod(len(axis.values) for axis in sweep.axes)
-    count = min(count, sweep.sample or count) * sweep.draws
+    count = min(count, sweep.sample or count) * sweep.draws * (1 + sweep.baseline)
     if count > MOST_RUNS:
         raise BadInput(
             t(
@@ -91,6 +81,23 @@ def checked(sweep: Sweep) -> Sweep:
     for cell in sweep.cells:
         configured(sweep.base, cell)
     return sweep
+
+
+def _check_axes(axes: Sequence[Axis]) -> None:
+    if not axes:
+        raise BadInput(t("Nothing varies: give at least one setting several values, for instance λ."))
+    if len(axes) > MOST_AXES:
+        raise BadInput(t("{n} settings vary: a map has at most {most}.", n=len(axes), most=MOST_AXES))
+    names = [axis.name for axis in axes]
+    for axis in axes:
+        if names.count(axis.name) > 1:
+            raise BadInput(t("{name} varies twice: leave one out.", name=axis.name))
+        if len(set(map(str, axis.values))) < len(axis.values):
+            raise BadInput(t("{name} has a value twice: leave one out.", name=axis.name))
+        if not 1 <= len(axis.values) <= MOST_VALUES:
+            raise BadInput(
+                t("{name} has {n} values: give 1 to {most}.", name=axis.name, n=len(axis.values), most=MOST_VALUES)
+            )
 
 
 def configured(base: RunConfig, cell: Mapping[str, Any]) -> RunConfig:
@@ -206,9 +213,9 @@ def _spread(one: Setting, text: str) -> Sequence[Any]:
     first, last = value(one, low), value(one, high)
     if one.kind not in ("whole", "number") or not (isinstance(first, (int, float)) and isinstance(last, (int, float))):
         raise BadInput(t("{name} is “{text}”: only numbers have a range.", name=one.name, text=text[:40]))
-    if one.kind == "whole" and not count:
+    if one.kind == "whole" and not count and 0 <= last - first < MOST_VALUES:
         return range(int(first), int(last) + 1)
-    if not count.isdecimal() or not 2 <= int(count) <= MOST_VALUES or not first < last:
+    if not count.isdecimal() or len(count) > 3 or not 2 <= int(count) <= MOST_VALUES or not first < last:
         raise BadInput(
             t(
                 "{name} is “{text}”: write a range as low..high:n, with n from 2 to {most} values.",

@@ -19,6 +19,8 @@ MOST_MAPS = 8
 def show() -> None:
     """What the address names."""
     store = page.store()
+    if trouble := st.session_state.pop(state.TROUBLE, None):
+        st.error(page.literal(trouble))
     name = st.query_params.get("map")
     if name:
         try:

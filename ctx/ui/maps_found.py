@@ -15,11 +15,13 @@ from ctx.i18n import t
 from ctx.lab.history import label
 from ctx.records import ENDED, Row, Study
 from ctx.sweeps import found as sweeps
+from ctx.sweeps.found import SOURCE as ON_SOURCE
+from ctx.sweeps.found import TARGET as ON_TARGET
 from ctx.sweeps.plan import Axis, Sweep
 from ctx.ui import page, state
 
 COLOURS = (TARGET, SOURCE, BOTH, *charts.MORE)
-SECONDS = 1.0
+SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
 
 
 def follow(study: Study, sweep: Sweep) -> None:
@@ -42,9 +44,13 @@ def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     _standing(study, rows)
     table = sweeps.frame(sweep, rows)
     shown = _quantity(sweep, table)
+    over = all(run.state in ENDED for _, _, run in rows)
     if table[shown].notna().sum() == 0:
-        st.info(t("The first cells appear here in a moment. You may close this page: the runs go on."))
+        waits = t("The first cells appear here in a moment. You may close this page: the runs go on.")
+        st.info(t("No run has a result.") if over else waits)
         return
+    if not over:
+        st.caption(t("Not all runs have ended: means of what there is so far."))
     varying = [axis for axis in sweep.axes if len(axis.values) > 1] or list(sweep.axes)
     if len(varying) > 1:
         _heat(study, sweep, varying, table, shown)
@@ -73,7 +79,8 @@ def _standing(study: Study, rows: list[Row]) -> None:
             icon=":material/table_rows:",
             query_params={"study": study.id},
         )
-    for sentence in dict.fromkeys(run.error for run in runs.values() if run.state == "failed" and run.error):
+    failed = dict.fromkeys(run.error for run in runs.values() if run.state == "failed" and run.error)
+    for sentence in list(failed)[:MOST_ERRORS]:
         st.error(page.literal(sentence))
 
 
@@ -83,8 +90,8 @@ def _pause(ids: list[str]) -> None:
 
 def _resume(ids: list[str]) -> None:
     def act() -> None:
-        for run in ids:
-            page.store().resume(run)
+        for run in page.store().runs(["stopped", "failed"], ids=ids, limit=None):
+            page.store().resume(run.id)
         ensure(page.store().url)
 
     state.attempt(act)
@@ -93,17 +100,17 @@ def _resume(ids: list[str]) -> None:
 def _quantity(sweep: Sweep, table: pd.DataFrame) -> str:
     """Which column is shown."""
     metric = sweeps.metric(sweep).label
-    titles = {"target": t("{metric}, target", metric=metric)}
+    titles = {ON_TARGET: t("{metric}, target", metric=metric)}
     if sweep.baseline:
         titles["gain"] = t("gain over target only")
-    if table["source"].notna().any():
-        titles["source"] = t("{metric}, source", metric=metric)
+    if table[ON_SOURCE].notna().any():
+        titles[ON_SOURCE] = t("{metric}, source", metric=metric)
     if len(titles) == 1:
-        return "target"
+        return ON_TARGET
     chosen = st.segmented_control(
-        t("Show"), list(titles), format_func=titles.__getitem__, default="target", key="map shows", required=True
+        t("Show"), list(titles), format_func=titles.__getitem__, default=ON_TARGET, key="map shows", required=True
     )
-    return str(chosen or "target")
+    return str(chosen or ON_TARGET)
 
 
 def _heat(study: Study, sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
@@ -137,11 +144,12 @@ def _heat(study: Study, sweep: Sweep, varying: list[Axis], table: pd.DataFrame, 
 
 
 def _picked(picked: Any, cells: pd.DataFrame, table: pd.DataFrame) -> None:
-    points = [point["point_index"] for point in picked["selection"]["points"]] if picked else []
-    if not points or points[0] >= len(cells):
+    points = [list(point["customdata"]) for point in picked["selection"]["points"]] if picked else []
+    there = cells[list(cells.columns[:2])].map(str).to_numpy().tolist()
+    if not points or points[0] not in there:
         return
-    runs = list(cells.iloc[points[0]]["runs"])
-    own = table[table["run"].isin(runs)].drop_duplicates("run")
+    runs = list(dict.fromkeys(cells.iloc[there.index(points[0])]["runs"]))
+    own = table[table["run"].isin(runs)].drop_duplicates("run").head(MOST_LINKS)
     with st.container(horizontal=True, vertical_alignment="center"):
         for run, draw in zip(own["run"], own["draw"], strict=True):
             st.page_link(
@@ -154,7 +162,7 @@ def _picked(picked: Any, cells: pd.DataFrame, table: pd.DataFrame) -> None:
             "pages/compare.py",
             label=t("Compare them"),
             icon=":material/stacked_line_chart:",
-            query_params={"runs": ",".join(run[:8] for run in runs), "each": "run"},
+            query_params={"runs": ",".join(run[:8] for run in runs[:MOST_COMPARED]), "each": "run"},
         )
 
 
@@ -162,8 +170,8 @@ def _curves(sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) 
     title = t("gain over target only") if shown == "gain" else sweeps.metric(sweep).label
     for place, column in zip(range(len(varying)), st.columns(len(varying)), strict=True):
         one = varying[place]
-        lines = [(t("mean"), _along(table, one.name, shown), COLOURS[0] if shown != "source" else SOURCE, "solid")]
-        if shown == "target" and table["alone"].notna().any():
+        lines = [(t("mean"), _along(table, one.name, shown), COLOURS[0] if shown != ON_SOURCE else SOURCE, "solid")]
+        if shown == ON_TARGET and table["alone"].notna().any():
             lines.append((t("target only"), _along(table, one.name, "alone"), REFERENCE, "dot"))
         figure = charts_maps.along(lines, one.values, (label(one.name), title))
         with column:

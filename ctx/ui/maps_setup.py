@@ -11,6 +11,7 @@ from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.data import needed
 from ctx.lab.history import about, label
+from ctx.lab.settings import change
 from ctx.sweeps import asked as addresses
 from ctx.sweeps.asked import MOST_DRAWS, Asked
 from ctx.sweeps.cost import Cost, cost
@@ -24,8 +25,6 @@ def show(found: Asked) -> None:
     """The form. Each change goes into the address, which is what the page is drawn from."""
     for note in found.notes:
         st.warning(page.literal(note))
-    if trouble := st.session_state.pop(state.TROUBLE, None):
-        st.error(page.literal(trouble))
     _around(found)
     settings = {one.name: one for one in addresses.offered(found.base)}
     st.session_state[NAMES] = list(found.texts)
@@ -85,8 +84,9 @@ def _how_often(found: Asked) -> None:
 
 def _button(found: Asked) -> None:
     try:
-        sweep = checked(found.sweep())
-        lacks = needed(sweep.base)
+        sweep = found.sweep()
+        lacks = _lacks(sweep)
+        sweep = sweep if lacks else checked(sweep)
         planned = _cost(sweep) if not lacks else None
     except CtxError as error:
         st.warning(page.literal(str(error)))
@@ -103,6 +103,17 @@ def _button(found: Asked) -> None:
         on_click=_train,
         args=(sweep,),
     )
+
+
+def _lacks(sweep: Sweep) -> list[str]:
+    """What has to be fetched for it, other sources along an axis included."""
+    cells = [{axis.name: value} for axis in sweep.axes for value in axis.values if axis.name == "source"]
+    found = [
+        name
+        for config in (sweep.base, *(change(sweep.base, *pair) for cell in cells for pair in cell.items()))
+        for name in needed(config)
+    ]
+    return list(dict.fromkeys(found))
 
 
 @st.cache_data(show_spinner=False, ttl=20)
