@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -43,14 +43,21 @@ def difference(ones: Mapping[int, float], others: Mapping[int, float]) -> Differ
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
     """Student's t interval of the mean at 95 %; (None, None) from fewer than two values."""
-    from scipy.special import stdtrit  # scipy.stats has the same, and takes half a second to import
-
     n = len(values)
     if n < 2:
         return None, None
-    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * spread / n**0.5
+    mean, half = float(np.mean(values)), float(half_width(np.std(values, ddof=1), n))
     return mean - half, mean + half
+
+
+def half_width(spread: Any, n: Any) -> Any:
+    """Half of Student's t interval at 95 %, of a standard deviation over ``n`` values, or of arrays of both.
+
+    NaN where n is 1.
+    """
+    from scipy.special import stdtrit  # scipy.stats has the same, and takes half a second to import
+
+    return stdtrit(np.asarray(n) - 1.0, 0.5 + CONFIDENCE / 2) * spread / np.sqrt(n)
 
 
 def judge(chosen: Mapping[int, float], alone: Mapping[int, float], higher_is_better: bool = True) -> Verdict | None:

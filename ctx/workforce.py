@@ -25,7 +25,7 @@ from ctx.registry import part
 from ctx.store import Store
 
 RESTART_LIMIT = 3  # workers in a row that die before they have said a word
-MANY = 40  # runs of a map: so many are shared out, though each worker reads its data anew
+MANY = 40  # waiting runs: so many are shared out to the last, though each worker reads their data anew
 
 
 @dataclass(eq=False)
@@ -48,6 +48,7 @@ class Workforce:
     hands: list[Hand] = field(default_factory=list)
     turn: int = 0
     stillborn: int = 0
+    sharing: bool = False  # many runs waited, and some still do
 
     def __post_init__(self) -> None:
         method = "spawn" if sys.platform == "win32" else "forkserver"
@@ -99,7 +100,8 @@ class Workforce:
                 f"{self.stillborn} workers in a row died at their start, most likely of too little memory: free some, "
                 f"then queue again. {load.waiting} runs wait."
             )
-        share_out = heavy(load.next) or load.waiting > MANY
+        self.sharing = bool(load.waiting) and (self.sharing or load.waiting > MANY)
+        share_out = heavy(load.next) or self.sharing
         wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
             self._tell("run", threads=1 if wanted > 1 or light(load.next) else cores())

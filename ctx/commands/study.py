@@ -45,19 +45,21 @@ def study(
     planned = rows(config, count)
     store = open_store()
     found = store.add_study(name, spec(config, count, None), planned, owner=owner, again=again)
+    return shown(store, found, json, waiting=carried_out(store, found, queue))
+
+
+def carried_out(store: Store, found: Study, queue: bool, threads: int | None = None) -> bool:
+    """Train what waits, run after run in this process, so that frozen layers are computed once.
+
+    Or leave it to the dispatcher, then true: its runs are waiting.
+    """
+    rows = store.study_runs(found.id)
     if queue:
         from ctx.dispatch import ensure
 
         ensure(store.url)
-        note(f"{len(planned)} runs are queued: `ctx show {found.id}` says how they stand.")
-        return shown(store, found, json, waiting=True)
-    _train(store, found)
-    return shown(store, found, json)
-
-
-def _train(store: Store, found: Study) -> None:
-    """Train what waits, run after run in this process, so that frozen layers are computed once."""
-    rows = store.study_runs(found.id)
+        note(f"{len(rows)} runs are queued: `ctx show {found.id}` says how they stand.")
+        return True
     held = sum(run.state == "done" for _, _, run in rows)
     if held:
         note(f"The store already holds {held} of the {len(rows)} runs: --again trains them once more.")
@@ -65,12 +67,22 @@ def _train(store: Store, found: Study) -> None:
         now = store.run(run.id)
         if now.state not in ("queued", "running"):
             continue
-        ended = here(store, now, _silent)
-        note(f"{number} of {len(rows)}: {arm}, draw {draw}: {_headline(ended)}")
+        ended = here(store, now, _silent, threads)
+        note(f"{number} of {len(rows)}: {_arm(found, arm)}, draw {draw}: {_headline(ended)}")
         if ended.state == "stopped":
             store.request_stop([other.id for _, _, other in rows])
             note(f"Stopped: `ctx resume {found.id}` goes on.")
-            return
+            break
+    return False
+
+
+def _arm(found: Study, arm: str) -> str:
+    if not found.is_map:
+        return arm
+    from ctx.sweeps.plan import cell_of
+
+    cell, baseline = cell_of(arm)
+    return ", ".join([*(f"{name} {value}" for name, value in cell.items()), *filter(None, [baseline])])
 
 
 def _silent(_event: Any) -> None:

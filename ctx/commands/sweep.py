@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctx.commands.output import Json, Value, emit, note, table
-from ctx.commands.training import Again, Name, Owner, Queue, here, prepared
+from ctx.commands.study import carried_out
+from ctx.commands.training import Again, Name, Owner, Queue, prepared
 from ctx.config import Optim, RunConfig
 from ctx.errors import BadInput
 from ctx.flags import SEVERAL, SINGLE, dashed, knob_flags
@@ -33,6 +34,8 @@ File = Annotated[
 Estimate = Annotated[
     bool, typer.Option("--estimate", help="Say what it would take, and train nothing.", show_default=False)
 ]
+
+FETCHED = ("source", "backbone")  # axes whose every value may have to be fetched
 
 
 def sweep(
@@ -68,14 +71,7 @@ def sweep(
         emit(asdict(takes), [], json)
         return 0
     study = store.add_study(name, spec(asked), runs, owner=owner, again=again)
-    if queue:
-        from ctx.dispatch import ensure
-
-        ensure(store.url)
-        note(f"They are queued: `ctx show {study.id}` says how they stand.")
-        return shown(store, study, json, waiting=True)
-    _train(store, study)
-    return shown(store, study, json)
+    return shown(store, study, json, waiting=carried_out(store, study, queue, threads=1))
 
 
 def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: bool) -> Sweep:
@@ -90,8 +86,8 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: boo
     first = _implied(first, several)
     base = prepared(first)
     axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
-    for source in (value for one in axes if one.name == "source" for value in one.values):
-        prepared(first | {"source": [source]})  # fetched too
+    for name, value in ((one.name, value) for one in axes if one.name in FETCHED for value in one.values):
+        prepared(first | {name: [value] if name == "source" else value})
     return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, baseline=baseline))
 
 
@@ -144,25 +140,6 @@ def _cost(store: Store, runs: list[tuple[str, int, RunConfig]], owner: str, agai
 
     held = [] if again else [run.key for run in store.runs(["done"], owner=owner, limit=None)]
     return cost(runs, held, store.runs(["done"], limit=200), workers=1)
-
-
-def _train(store: Store, study: Study) -> None:
-    """Train what waits, run after run in this process."""
-    different = list({run.id: run for _, _, run in store.study_runs(study.id)}.values())
-    for number, run in enumerate(different, 1):
-        now = store.run(run.id)
-        if now.state not in ("queued", "running"):
-            continue
-        ended = here(store, now, _silent, threads=1)
-        note(f"{number} of {len(different)}: {ended.state}")
-        if ended.state == "stopped":
-            store.request_stop([one.id for one in different])
-            note(f"Stopped: `ctx resume {study.id}` goes on.")
-            return
-
-
-def _silent(_event: Any) -> None:
-    """A sweep says how it goes run by run."""
 
 
 def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:

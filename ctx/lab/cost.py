@@ -74,10 +74,13 @@ def _sizes(choice: ContextChoice) -> dict[str, int]:
 
 
 def one_run_seconds(config: RunConfig, finished: Sequence[Run] = (), taken_over: bool = False) -> float:
-    """The same of one run by itself, the first phase left out where it is taken over from another run."""
-    own = phases(config)[taken_over:]
-    steps = sum(phase.epochs * phase.updates for phase in own)
-    return (_like(config, steps, finished) if steps else 0) or _seconds(config, own)
+    """How long one run will take; ``taken_over``: its first phase is another run's."""
+    own = phases(config)[1:] if taken_over else phases(config)
+    return _likely(config, sum(phase.epochs * phase.updates for phase in own), _seconds(config, own), finished)
+
+
+def _likely(config: RunConfig, steps: int, rough: float, finished: Sequence[Run]) -> float:
+    return (_like(config, steps, finished) if steps else None) or rough
 
 
 def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
@@ -85,9 +88,7 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
 
     ``finished``: runs of the store to learn from.
     """
-    total = draws * sum(
-        (_like(run, steps, finished) if steps else 0) or rough for run, steps, rough in _one_draw(config)
-    )
+    total = draws * sum(_likely(run, steps, rough, finished) for run, steps, rough in _one_draw(config))
     return total / CORES if draws > 1 and config.task().step_seconds else total  # else one worker has a study's runs
 
 

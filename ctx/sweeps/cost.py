@@ -28,14 +28,14 @@ class Cost:
 
     @property
     def sentence(self) -> str:
-        """As in “84 runs, about 3 min; 61 share the outputs of frozen layers”."""
+        """As in “84 runs, about 3 min; 3 more are there already.”"""
         words = [t("{n} runs, about {time}", n=self.runs - self.held, time=duration(self.seconds))]
         if self.held:
             words.append(t("{n} more are there already", n=self.held))
         if self.cached:
-            words.append(t("{n} share the outputs of frozen layers", n=self.cached))
+            words.append(t("{n} need no pass through the frozen layers, since another has made it", n=self.cached))
         if self.led:
-            words.append(t("{n} share a source phase", n=self.led))
+            words.append(t("{n} go on from a source training that another does", n=self.led))
         return "; ".join(words) + "."
 
 
@@ -60,7 +60,8 @@ def cost(
         led += bool(source) and source in sources
         seconds += one_run_seconds(config, finished, taken_over=bool(source) and source in sources)
         sources |= {source} - {""}
-    at_once = max(1, workers) if len(left) > MANY else 1
+    share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
+    at_once = max(1, workers) if share_out else 1
     return Cost(len(different), len(different) - len(left), cached, led, seconds / at_once)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from ctx.parts import Metric
 from ctx.records import Row, Study
 from ctx.sweeps.plan import Sweep, cell_of
-from ctx.verdict import interval
+from ctx.verdict import half_width
 
 DRAW = "draw"
 ROLES = {"target": "on target", "source": "on source"}  # a role and the column that holds its results
@@ -57,17 +57,15 @@ def folded(table: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
 
     ``low``, ``high``: the 95 % interval of the mean over the draws' own means, since runs of one draw share its labels.
     """
-    there = table[table[value].notna()]
-    rows = []
-    for key, own in there.groupby(list(by), sort=False, dropna=False):
-        draws = own.groupby(DRAW)[value].mean().tolist()
-        low, high = interval(draws)
-        sd = float(np.std(draws, ddof=1)) if len(draws) > 1 else None
-        counted = {"mean": float(np.mean(draws)), "low": low, "high": high, "sd": sd, "n": len(draws)}
-        rows.append(dict(zip(by, key, strict=True)) | counted | {"runs": own["run"].tolist()})
-    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "sd", "n", "runs"], dtype=object).astype(
-        dict.fromkeys(("mean", "low", "high", "sd"), float)
-    )
+    there, keys = table[table[value].notna()], list(by)
+    draws = there.groupby([*keys, DRAW], sort=False)[value].mean()
+    levels = list(range(len(keys)))
+    cells = draws.groupby(level=levels, sort=False).agg(mean="mean", sd="std", n="count")
+    half = half_width(cells["sd"].to_numpy(), cells["n"].to_numpy())
+    cells = cells.assign(low=cells["mean"] - half, high=cells["mean"] + half)
+    cells["runs"] = there.groupby(keys, sort=False)["run"].agg(list)
+    found: pd.DataFrame = cells.reset_index()[[*keys, "mean", "low", "high", "sd", "n", "runs"]]
+    return found
 
 
 def importance(table: pd.DataFrame, axes: Sequence[str], value: str) -> dict[str, float]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha1
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from plotly.graph_objects import Figure
 
-from ctx import charts, charts_maps
-from ctx.charts import BOTH, REFERENCE, SOURCE, TARGET
+from ctx import charts_maps
+from ctx.charts import REFERENCE, SOURCE, TARGET
 from ctx.charts_runs import CAMERA
 from ctx.dispatch import ensure
 from ctx.i18n import t
 from ctx.lab.history import label
+from ctx.lab.settings import setting
 from ctx.records import ENDED, Row, Study
 from ctx.sweeps import found as sweeps
 from ctx.sweeps.found import SOURCE as ON_SOURCE
@@ -20,7 +26,6 @@ from ctx.sweeps.found import TARGET as ON_TARGET
 from ctx.sweeps.plan import Axis, Sweep
 from ctx.ui import page, state
 
-COLOURS = (TARGET, SOURCE, BOTH, *charts.MORE)
 SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
 
 
@@ -40,25 +45,59 @@ def follow(study: Study, sweep: Sweep) -> None:
     st.fragment(look, run_every=SECONDS)()
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A map as it stands. ``shown``: the column of the table that is drawn; ``what`` names all that it is made of."""
+
+    study: Study
+    sweep: Sweep
+    table: pd.DataFrame
+    shown: str
+    what: str
+
+    @property
+    def varying(self) -> list[Axis]:
+        """The axes of more than one value."""
+        return [axis for axis in self.sweep.axes if len(axis.values) > 1] or list(self.sweep.axes)
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        return t("gain over target only") if self.shown == "gain" else sweeps.metric(self.sweep).label
+
+    def figure(self, name: str, draw: Callable[[], Figure]) -> Figure:
+        """Drawn once for all who look, until another run has ended."""
+        found = page.shared_figure(f"{name} {self.shown} {self.what}", draw)
+        assert found is not None
+        return found
+
+
+@st.cache_resource(show_spinner=False, max_entries=100, ttl=60)
+def _table(what: str, _sweep: Sweep, _rows: list[Row]) -> pd.DataFrame:
+    """Read once for all who look; nobody changes it."""
+    return sweeps.frame(_sweep, _rows)
+
+
 def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     _standing(study, rows)
-    table = sweeps.frame(sweep, rows)
-    shown = _quantity(sweep, table)
+    done = sorted(run.id for _, _, run in rows if run.state == "done")
+    what = f"map {study.id} {sha1(','.join(done).encode(), usedforsecurity=False).hexdigest()}"
+    table = _table(what, sweep, rows)
+    seen = _Seen(study, sweep, table, _quantity(sweep, table), what)
     over = all(run.state in ENDED for _, _, run in rows)
-    if table[shown].notna().sum() == 0:
+    if table[seen.shown].notna().sum() == 0:
         waits = t("The first cells appear here in a moment. You may close this page: the runs go on.")
         st.info(t("No run has a result.") if over else waits)
         return
     if not over:
         st.caption(t("Not all runs have ended: means of what there is so far."))
-    varying = [axis for axis in sweep.axes if len(axis.values) > 1] or list(sweep.axes)
-    if len(varying) > 1:
-        _heat(study, sweep, varying, table, shown)
-    _curves(sweep, varying, table, shown)
+    if len(seen.varying) > 1:
+        _heat(seen)
+    _curves(seen)
     _worth(sweep, table)
-    _shares(varying, table, shown)
-    if len(varying) > 1:
-        _parallel(sweep, varying, table, shown)
+    _shares(seen)
+    if len(seen.varying) > 1:
+        _parallel(seen)
 
 
 def _standing(study: Study, rows: list[Row]) -> None:
@@ -113,24 +152,22 @@ def _quantity(sweep: Sweep, table: pd.DataFrame) -> str:
     return str(chosen or ON_TARGET)
 
 
-def _heat(study: Study, sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
-    names = [axis.name for axis in varying]
+def _heat(seen: _Seen) -> None:
+    axes = {axis.name: axis for axis in seen.varying}
+    names = list(axes)
     across, up = names[0], names[1]
     if len(names) > 2:
         with st.container(horizontal=True):
             across = st.selectbox(t("Across"), names, format_func=label, key="map across")
             up = st.selectbox(t("Up"), [name for name in names if name != across], format_func=label, key="map up")
-    axes = {axis.name: axis for axis in varying}
-    cells = sweeps.folded(table, (across, up), shown)
+    cells = sweeps.folded(seen.table, (across, up), seen.shown)
     others = [label(name) for name in names if name not in (across, up)]
-    figure = charts_maps.heat(
-        cells,
-        [(across, label(across), axes[across].values), (up, label(up), axes[up].values)],
-        diverging=shown == "gain",
-    )
+    drawn = [(name, label(name), axes[name].values) for name in (across, up)]
+    gain = seen.shown == "gain"
+    figure = seen.figure(f"heat {across} {up}", lambda: charts_maps.heat(cells, drawn, diverging=gain))
     picked = st.plotly_chart(
         figure,
-        key=f"map heat {study.id}",
+        key=f"map heat {seen.study.id}",
         on_select="rerun",
         selection_mode="points",
         config=CAMERA,
@@ -138,9 +175,9 @@ def _heat(study: Study, sweep: Sweep, varying: list[Axis], table: pd.DataFrame, 
     )
     words = [t("Number: the mean over the draws. Dot: how far the draws lie apart. Click a dot for its runs.")]
     words += [t("Averaged over {names}.", names=", ".join(others))] if others else []
-    words += [t("Blue: the source helped; orange: it hurt.")] if shown == "gain" else []
+    words += [t("Blue: the source helped; orange: it hurt.")] if gain else []
     st.caption(page.literal(" ".join(words)))
-    _picked(picked, cells, table)
+    _picked(picked, cells, seen.table)
 
 
 def _picked(picked: Any, cells: pd.DataFrame, table: pd.DataFrame) -> None:
@@ -166,17 +203,20 @@ def _picked(picked: Any, cells: pd.DataFrame, table: pd.DataFrame) -> None:
         )
 
 
-def _curves(sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
-    title = t("gain over target only") if shown == "gain" else sweeps.metric(sweep).label
-    for place, column in zip(range(len(varying)), st.columns(len(varying)), strict=True):
-        one = varying[place]
-        lines = [(t("mean"), _along(table, one.name, shown), COLOURS[0] if shown != ON_SOURCE else SOURCE, "solid")]
-        if shown == ON_TARGET and table["alone"].notna().any():
-            lines.append((t("target only"), _along(table, one.name, "alone"), REFERENCE, "dot"))
-        figure = charts_maps.along(lines, one.values, (label(one.name), title))
+def _curves(seen: _Seen) -> None:
+    for one, column in zip(seen.varying, st.columns(len(seen.varying)), strict=True):
+        figure = seen.figure(f"along {one.name}", partial(_curve, seen, one))
         with column:
             page.plot(figure, f"map along {one.name}", t("The result along {name}.", name=label(one.name)))
     st.caption(t("Lines: means over the draws and over what else varies. Bands: 95 % intervals over the draws."))
+
+
+def _curve(seen: _Seen, one: Axis) -> Figure:
+    colour = SOURCE if seen.shown == ON_SOURCE else TARGET
+    lines = [(t("mean"), _along(seen.table, one.name, seen.shown), colour, "solid")]
+    if seen.shown == ON_TARGET and seen.table["alone"].notna().any():
+        lines.append((t("target only"), _along(seen.table, one.name, "alone"), REFERENCE, "dot"))
+    return charts_maps.along(lines, one.values, (label(one.name), seen.title))
 
 
 def _along(table: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
@@ -187,17 +227,22 @@ def _worth(sweep: Sweep, table: pd.DataFrame) -> None:
     """How many labels the source saves."""
     if sweeps.SIZE not in table or not sweep.baseline:
         return
-    found = sweeps.labels_worth(table, sweeps.metric(sweep).higher_is_better).to_dict("records")
+    own, told = table, []
+    for axis in sweep.axes:
+        usual = setting(sweep.base, axis.name).value
+        if axis.name != sweeps.SIZE and len(axis.values) > 1 and usual in axis.values:
+            own = own[own[axis.name].map(str) == str(usual)]
+            told.append(f"{label(axis.name)} {charts_maps.written(usual)}")
+    found = sweeps.labels_worth(own, sweeps.metric(sweep).higher_is_better).to_dict("records")
     words = [_worth_of(int(row["size"]), row["needs"], int(found[0]["size"])) for row in found if row["needs"] > 0]
     if never := [int(row["size"]) for row in found if row["needs"] != row["needs"]]:
         sizes = ", ".join(map(str, never))
         words.append(t("What {n} labels reach with the source, no number that was tried reaches without it.", n=sizes))
-    others = [label(axis.name) for axis in sweep.axes if axis.name != sweeps.SIZE and len(axis.values) > 1]
     if words:
         st.markdown(f"**{t('How many labels the source is worth')}**")
         st.markdown("\n".join("- " + page.literal(sentence) for sentence in words))
-        read = t("Read off between the two curves over the labels.")
-        st.caption(page.literal(f"{read} {t('Averaged over {names}.', names=', '.join(others))}" if others else read))
+        at = t("With {settings}: read off between the two curves over the labels.", settings=", ".join(told))
+        st.caption(page.literal(at) if told else t("Read off between the two curves over the labels."))
 
 
 def _worth_of(size: int, needs: float, least: int) -> str:
@@ -206,29 +251,24 @@ def _worth_of(size: int, needs: float, least: int) -> str:
     return t("{n} labels with the source do as well as {needs} without it.", n=size, needs=round(needs))
 
 
-def _shares(varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
-    names = [axis.name for axis in varying]
-    found = sweeps.importance(table, names, shown)
+def _shares(seen: _Seen) -> None:
+    names = [axis.name for axis in seen.varying]
+    found = sweeps.importance(seen.table, names, seen.shown)
     if not found:
         return
     titles = {name: label(name) for name in names} | {sweeps.DRAW: t("which draw (luck)")}
     st.markdown(f"**{t('What matters')}**")
-    page.plot(
-        charts_maps.shares(found, titles), "map shares", t("The share of the variance that each setting explains.")
-    )
+    figure = seen.figure("shares", lambda: charts_maps.shares(found, titles))
+    page.plot(figure, "map shares", t("The share of the variance that each setting explains."))
     st.caption(
-        t("What each explains by itself (η² of the main effects); the rest is what they do together, and chance.")
+        t("How much of the differences between runs each explains alone (η²). The rest: what they do together, chance.")
     )
 
 
-def _parallel(sweep: Sweep, varying: list[Axis], table: pd.DataFrame, shown: str) -> None:
+def _parallel(seen: _Seen) -> None:
     with st.expander(t("Every run as a line"), key="map lines", on_change="rerun") as opened:
         if not opened.open:
             return
-        axes = [(axis.name, label(axis.name), axis.values) for axis in varying]
-        title = t("gain") if shown == "gain" else sweeps.metric(sweep).label
-        page.plot(
-            charts_maps.parallel(table, axes, shown, title),
-            "map parallel",
-            t("Every run as a line through its settings."),
-        )
+        axes = [(axis.name, label(axis.name), axis.values) for axis in seen.varying]
+        figure = seen.figure("parallel", lambda: charts_maps.parallel(seen.table, axes, seen.shown, seen.title))
+        page.plot(figure, "map parallel", t("Every run as a line through its settings."))
