@@ -149,6 +149,7 @@ def test_its_cost_counts_what_is_held_and_what_is_shared(store: Store) -> None:
     held = cost(planned, [key(planned[0][2])], [], workers=2)
     assert (held.runs, held.held) == (30, 1)
     assert held.seconds < whole.seconds
+    assert cost(planned, [key(config) for _, _, config in planned], [], 2).sentence == "All 30 runs are there already."
     sequential = BASE.model_copy(update={"schedule": Choice(name="sequential")})
     sizes = Sweep(base=sequential, axes=(Axis(name="target.size", values=(10, 20, 40)),), draws=2)
     assert cost(rows(sizes), [], [], workers=1).led == 4  # two sources to train, for six runs

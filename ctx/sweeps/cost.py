@@ -29,6 +29,8 @@ class Cost:
     @property
     def sentence(self) -> str:
         """As in “84 runs, about 3 min; 3 more are there already.”"""
+        if self.runs == self.held:
+            return t("All {n} runs are there already.", n=self.runs)
         words = [t("{n} runs, about {time}", n=self.runs - self.held, time=duration(self.seconds))]
         if self.held:
             words.append(t("{n} more are there already", n=self.held))

@@ -44,6 +44,12 @@ class Sweep(BaseModel):
     baseline: bool = False
 
     @property
+    def around(self) -> RunConfig:
+        """The base for a headline: without a size that varies."""
+        varies = any(axis.name == "target.size" for axis in self.axes)
+        return change(self.base, "target.size", None) if varies else self.base
+
+    @property
     def cells(self) -> list[dict[str, Any]]:
         """Settings by name, as a grid is read: the last axis fastest; those of a random sample in their order."""
         names, shape = [axis.name for axis in self.axes], [len(axis.values) for axis in self.axes]

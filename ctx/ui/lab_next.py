@@ -29,7 +29,7 @@ def show(view: View) -> None:
 
 def _try_next(view: View) -> None:
     st.subheader(t("Try next"), anchor=False)
-    with st.container(horizontal=True, key="try next"):
+    with st.container(horizontal=True, vertical_alignment="center", key="try next"):
         for preset in presets(view.config):
             draws = default_draws(preset.config)
             time = state.seconds(preset.config, draws)

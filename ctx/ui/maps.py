@@ -31,7 +31,7 @@ def show() -> None:
             study, sweep = None, None
         if study is not None and sweep is not None:
             said = ", ".join(f"{len(axis.values)} × {label(axis.name)}" for axis in sweep.axes)
-            words = t("{about}: {axes}; {n} draws of every cell.", about=about(sweep.base), axes=said, n=sweep.draws)
+            words = t("{about}: {axes}; {n} draws of every cell.", about=about(sweep.around), axes=said, n=sweep.draws)
             st.caption(page.literal(words))
             maps_found.follow(study, sweep)
             st.button(t("Another map around this"), on_click=_another, args=(study.id,), key="map another")

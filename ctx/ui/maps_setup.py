@@ -150,4 +150,4 @@ def _train(sweep: Sweep) -> None:
 
 def _name(sweep: Sweep) -> str:
     names = " × ".join(label(axis.name) for axis in sweep.axes)
-    return t("{about}: map of {names}", about=about(sweep.base), names=names)
+    return t("{about}: map of {names}", about=about(sweep.around), names=names)
