@@ -293,3 +293,11 @@ def test_what_cannot_be_run_is_refused_in_one_sentence(change: dict[str, object]
     with pytest.raises(BadInput, match=says) as refused:
         canonical(tiny().model_copy(update=change))
     assert "\n" not in str(refused.value)
+
+
+def test_what_is_computed_again_for_the_gradient_is_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = []
+    for large in (10**9, 0):
+        monkeypatch.setattr("ctx.model.LARGE", large)
+        ends.append(list(train(tiny(), features=Memo()))[-1].snapshot())
+    assert same_weights(*ends)
