@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctx.commands import catalogue, control, doctor, imports, pair, runs, serve, study, sweep, training
+from ctx.commands import catalogue, control, doctor, imports, pair, preview, runs, serve, study, sweep, training
 from ctx.commands.options import parsed, takes_config
 from ctx.commands.output import written
 from ctx.errors import BadInput, CtxError
@@ -38,6 +38,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "run": takes_config(training.run),
     "study": takes_config(study.study),
     "sweep": takes_config(sweep.sweep),
+    "preview": takes_config(preview.preview),
     "list": runs.list_runs,
     "show": runs.show,
     "curves": runs.curves,

@@ -32,8 +32,7 @@ def queue(store: Store, source: ContextChoice, target: ContextChoice, backbone: 
 
 def latest(store: Store, source: ContextChoice, target: ContextChoice, backbone: Choice) -> Job | None:
     """The latest job for this pair and backbone, whatever became of it."""
-    wanted = payload(source, target, backbone)
-    return next((job for job in store.jobs(states=None, kind=KIND) if job.payload == wanted), None)
+    return store.latest_job(KIND, payload(source, target, backbone))
 
 
 def of_job(job: Job, threads: int, progress: Callable[[int, int], None]) -> Distance:

@@ -61,17 +61,7 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
     try:
         if job.attempt > MOST_ATTEMPTS:
             raise CtxError(f"The worker died {job.attempt - 1} times at this: there may be too little memory.")
-        found: dict[str, Any] | None = None
-        if job.kind == "fetch":
-            _fetch(store, job)
-        elif job.kind == "encode":
-            _encode(store, job, told["threads"])
-        elif job.kind == "describe":
-            found = _describe(store, job, told["threads"])
-        elif job.kind == "import":
-            found = _import(store, job)
-        else:
-            found = _predict(store, job)
+        found = JOBS[job.kind](store, job, told["threads"])
         store.finish_job(job, result=found)
         _settle(job)
     except StoreError:
@@ -86,7 +76,7 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
     return True
 
 
-def _fetch(store: Store, job: Job) -> None:
+def _fetch(store: Store, job: Job, threads: int) -> None:
     """Fetch what the parts named in the payload need: {"names": ["sentiment/tweets", "minilm"]}."""
     wanted = {asset.sha256: asset for name in job.payload["names"] for asset in fetchable(name).assets}
     total = sum(asset.megabytes for asset in wanted.values())
@@ -135,7 +125,18 @@ def _describe(store: Store, job: Job, threads: int) -> dict[str, Any]:
     return of_job(job, threads, _telling(store, job)).model_dump()
 
 
-def _import(store: Store, job: Job) -> dict[str, Any]:
+def _preview(store: Store, job: Job, threads: int) -> None:
+    """Solve what the payload asks, a `ctx.preview.Asked`; the answer is kept beside the store."""
+    import torch
+
+    from ctx.preview import Asked
+    from ctx.probe import probe
+
+    torch.set_num_threads(threads)
+    probe(Asked.model_validate(job.payload), _telling(store, job))
+
+
+def _import(store: Store, job: Job, threads: int) -> dict[str, Any]:
     """Look at an upload, try its rows, or take them in; `ctx.imports.trial.payload` makes one."""
     from ctx.imports.trial import of_job
 
@@ -150,8 +151,18 @@ def _settle(job: Job) -> None:
         settle(job.payload)
 
 
-def _predict(store: Store, job: Job) -> dict[str, dict[str, float] | str]:
+def _predict(store: Store, job: Job, threads: int) -> dict[str, dict[str, float] | str]:
     """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: shares or text}."""
     from ctx.predict import of_run
 
     return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}
+
+
+JOBS: dict[str, Callable[[Store, Job, int], dict[str, Any] | None]] = {
+    "fetch": _fetch,
+    "encode": _encode,
+    "describe": _describe,
+    "preview": _preview,
+    "import": _import,
+    "predict": _predict,
+}

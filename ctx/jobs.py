@@ -1,4 +1,4 @@
-"""Jobs in the store: work that is no run, followed by its row (fetch, encode, judge a text, compare, import)."""
+"""Jobs in the store: work that is no run, followed by its row, such as to fetch, to judge a text, to preview."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctx.errors import BadInput
 from ctx.records import WAITING, Job, as_job, clean, new_id
 from ctx.schema import jobs
 
-KINDS = ("fetch", "encode", "predict", "describe", "import")
+KINDS = ("fetch", "encode", "predict", "describe", "preview", "import")
 LEASE_SECONDS = 20.0
 MOST_ATTEMPTS = 3
 
@@ -49,6 +49,11 @@ class Jobs(Base):
             query = query.where(jobs.c.kind == kind)
         with self._reading() as connection:
             return [as_job(row) for row in connection.execute(query).mappings()]
+
+    def latest_job(self, kind: str, payload: dict[str, Any]) -> Job | None:
+        """The latest job of a kind that was told this, whatever became of it."""
+        wanted = clean(payload)
+        return next((job for job in self.jobs(states=None, kind=kind) if job.payload == wanted), None)
 
     def claim_job(self, lease_owner: str, kinds: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> Job | None:
         """Take the oldest waiting job of these kinds, or one whose worker has died; None where there is none."""

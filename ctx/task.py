@@ -57,6 +57,7 @@ class Task(Part):
     applications: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[Metric, ...]] = ()
     writes: ClassVar[bool] = False  # texts, piece by piece
+    convex: ClassVar[bool] = False  # a linear head on one state an example, and cross-entropy
     inputs: ClassVar[str] = "text"  # what one writes to try it: a text, or numbers
     tested: ClassVar[int | None] = None
     looks: ClassVar[int | None] = None

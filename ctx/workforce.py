@@ -107,9 +107,17 @@ class Workforce:
             self._tell("run", threads=1 if wanted > 1 or light(load.next) else cores())
         elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
             self._tell("encode", threads=cores())
-        for kind in ("fetch", "predict", "describe", "import"):  # somebody is looking: these don't wait for runs
+        for kind in (
+            "fetch",
+            "predict",
+            "describe",
+            "preview",
+            "import",
+        ):  # somebody is looking: these don't wait for runs
             if load.jobs.get(kind) and self._at(kind) == 0:
-                self._tell(kind, threads=cores() if kind == "describe" and not self._at("run") else 1, extra=1)
+                self._tell(
+                    kind, threads=cores() if kind in ("describe", "preview") and not self._at("run") else 1, extra=1
+                )
         return bool(load.anything() or load.running or self.busy())
 
     def busy(self) -> bool:

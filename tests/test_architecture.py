@@ -28,14 +28,16 @@ LAYERS = {
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data cards pairs config sampling replay flags study verdict",
+    "configuration": "data cards pairs config preview sampling replay flags study verdict",
     "engine": (
-        "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings"
+        "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings "
+        "logistic linear_probes"
     ),
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
-    "workers": "manifest checkpoint gc recorder predict describe worker hand workforce dispatch",
+    "workers": "manifest checkpoint gc recorder predict describe probe worker hand workforce dispatch",
     "shown": (
-        "pair_words charts charts_maps charts_runs curves readings compare labels overlay repeat results lab sweeps"
+        "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
+        "lab sweeps"
     ),
     "command line": "commands cli",
     "pages' blocks": "ui",

@@ -81,12 +81,17 @@ def queued(store: Store, found: Run, json: bool) -> int:
     return 0
 
 
+def quiet() -> None:
+    """No bars of a library amid ours."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
 def here(store: Store, found: Run, watch: Callable[[Any], None] | None = None, threads: int | None = None) -> Run:
     """Train a run in this process, or wait for the process that does; Ctrl-C stops it with a checkpoint."""
     from ctx.records import ENDED
     from ctx.worker import run_here
 
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a library's bar amid ours
+    quiet()
     if watch is None and found.state == "running":
         note(f"Another process is training run {found.id}: waiting for it, or going on where it died.")
     elif watch is None:

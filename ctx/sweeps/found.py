@@ -101,13 +101,13 @@ def labels_worth(table: pd.DataFrame, higher_is_better: bool = True) -> pd.DataF
                 "size": size,
                 "mean": reached,
                 "alone": alone[sizes == size][0],
-                "needs": _needs(sizes, better * alone, better * reached),
+                "needs": needs(sizes, better * alone, better * reached),
             }
         )
     return pd.DataFrame(rows, columns=["size", "mean", "alone", "needs"])
 
 
-def _needs(sizes: np.ndarray, scores: np.ndarray, reached: float) -> float:
+def needs(sizes: np.ndarray, scores: np.ndarray, reached: float) -> float:
     """The size at which a curve first comes to a score, interpolated between the logarithms of the sizes around it."""
     for i, score in enumerate(scores):
         if score >= reached:

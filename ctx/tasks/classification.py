@@ -25,6 +25,7 @@ class Classification(parts.Task):
         parts.Metric("accuracy", True, "accuracy"),
         parts.Metric("loss", False, "cross-entropy"),
     )
+    convex = True
 
     def readout(self) -> nn.Module:
         """The mean of the token states: ``[B, T, W]`` to ``[B, W]``."""

@@ -14,7 +14,7 @@ from ctx.lab.link import MOST_DRAWS, View
 from ctx.lab.names import title
 from ctx.lab.settings import Setting, change, settings
 from ctx.registry import part
-from ctx.ui import page, state
+from ctx.ui import lab_path, page, state
 
 LAMBDAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 LEFT = ("source", "target", "penalty", "augment")  # groups of the first column
@@ -36,6 +36,7 @@ def weigh(view: View) -> None:
         **state.widget("schedule.lam", value),
     )
     st.caption(page.literal(effect.balance(view.config)))
+    lab_path.show(view)
 
 
 def _joint() -> None:

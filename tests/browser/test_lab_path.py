@@ -72,3 +72,19 @@ def test_nonsense_in_the_address_gets_a_sentence(shared_server: Served, visit: V
     expect(page.get_by_test_id("stAlert").filter(has_text=said).first).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Train"))).to_be_visible()
     no_trace_of_an_error(page)
+
+
+def test_weigh_draws_the_whole_path_before_anything_else_is_trained(shared_server: Served, visit: Visit) -> None:
+    page = visit(f"{shared_server.url}/?{SMALL.replace('tuning=full', 'tuning=head')}")
+    train(page, guess="helps")
+    finished(page)
+    runs = shared_server.store().count()
+    page.get_by_role("button", name="Weigh: λ").click()
+    expect(page.get_by_text("heads on frozen features")).to_be_visible(timeout=60_000)
+    path = page.locator(".js-plotly-plot", has_text="λ, the weight of the target")
+    expect(path).to_have_count(2)
+    before = path.first.locator(".annotation-text").text_content() or ""
+    page.get_by_role("slider").last.press("End")  # λ = 10
+    expect(path.first.locator(".annotation-text")).not_to_have_text(before)
+    assert shared_server.store().count() == runs
+    no_trace_of_an_error(page)
