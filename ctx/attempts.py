@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,16 +47,25 @@ class Attempts(Base):
         self, run: Run, points: Sequence[Point], lease_seconds: float = LEASE_SECONDS, steps: int | None = None
     ) -> bool:
         """Add points (step, name, value) and renew the lease; False means: stop at once, the run is another's."""
-        values: dict[str, Any] = {"lease_until": time.time() + lease_seconds}
-        if points:
-            values["step"] = max(point[0] for point in points)
-        if steps is not None:
-            values["steps"] = steps
+        return not self.write_all([(run, points, steps)], lease_seconds)
+
+    def write_all(
+        self, told: Iterable[tuple[Run, Sequence[Point], int | None]], lease_seconds: float = LEASE_SECONDS
+    ) -> set[str]:
+        """The same of several runs, in one transaction, each with its steps in all; ids of those that are another's."""
+        lost = set()
         with self._writing() as connection:
-            mine = self._mine(connection, run, **values)
-            if mine:
-                self._add(connection, run, points)
-        return mine
+            for run, points, steps in told:
+                values: dict[str, Any] = {"lease_until": time.time() + lease_seconds}
+                if points:
+                    values["step"] = max(point[0] for point in points)
+                if steps is not None:
+                    values["steps"] = steps
+                if self._mine(connection, run, **values):
+                    self._add(connection, run, points)
+                else:
+                    lost.add(run.id)
+        return lost
 
     def renew(self, run: Run, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Hold the run for longer; False where it is another's by now."""
@@ -112,9 +121,9 @@ class Attempts(Base):
             np.save(data, np.asarray(array), allow_pickle=False)
             connection.execute(insert(outputs).values(run_id=run.id, name=name, data=data.getvalue()))
 
-    def stop_requested(self, run: Run) -> bool:
-        """Whether somebody asked the run to stop, or it is there no more."""
-        query = select(runs.c.stop_requested).where(runs.c.id == run.id)
+    def stops_requested(self, of: Iterable[Run]) -> set[str]:
+        """Those runs that somebody asked to stop, or that are there no more."""
+        ids = {run.id for run in of}
+        query = select(runs.c.id).where(runs.c.id.in_(ids), runs.c.stop_requested.is_(False))
         with self._reading() as connection:
-            found = connection.execute(query).first()
-        return found is None or bool(found.stop_requested)
+            return ids - set(connection.execute(query).scalars())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from ctx.sampling import Sampler, lengths_of
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
 
+MOST_DRAWN = 100  # choices of rows that are kept: a draw's arms have them in common
 BUCKET = 8  # token lengths are padded to a multiple of this
 LAYOUT = 1  # raised by hand when token ids are kept on disk in another form
 
@@ -29,6 +30,7 @@ class Encoded:
     """All examples of a context for one backbone. ``tokens``: whether rows are token ids of differing length.
 
     ``references``: what answers are judged against, one row an example. ``name`` is "" for what is used only once.
+    ``drawn``: the rows of runs so far, by size, seed and how many are tested.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Encoded:
     references: np.ndarray
     lengths: np.ndarray
     tokens: bool
+    drawn: dict[tuple[int | None, int, int | None], ContextRows] = field(default_factory=dict, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -125,9 +128,18 @@ class ContextRows:
 
 
 def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: Task) -> ContextRows:
-    """A context's rows for one run; encoding is kept in the process."""
+    """A context's rows for one run; they and their encoding are kept in the process."""
+    encoded = _encoded(choice, data.context(choice), backbone, task)
+    name = choice.size, config.seed, task.tested
+    if name not in encoded.drawn:
+        if len(encoded.drawn) >= MOST_DRAWN:
+            encoded.drawn.clear()
+        encoded.drawn[name] = _rows_of(config, choice, encoded, task)
+    return encoded.drawn[name]
+
+
+def _rows_of(config: RunConfig, choice: ContextChoice, encoded: Encoded, task: Task) -> ContextRows:
     context, splits = data.context(choice), data.splits(choice)
-    encoded = _encoded(choice, context, backbone, task)
     row = {example.id: i for i, example in enumerate([*splits.train, *splits.validation, *splits.test])}
     learn, select = data.labelled(splits.train, choice.size, config.seed)
 

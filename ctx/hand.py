@@ -17,7 +17,7 @@ from ctx.manifest import manifest
 from ctx.records import Job
 from ctx.registry import fetchable
 from ctx.store import Store, open_store
-from ctx.worker import train_run
+from ctx.worker import train_claimed
 
 PRELOAD = ("torch", "torch._dynamo", "transformers.models.bert.modeling_bert", "safetensors.torch", "ctx.train")
 REPORT_SECONDS = 0.3
@@ -43,7 +43,7 @@ def serve(pipe: Connection, url: str) -> None:
                     took = run is not None
                     if run is not None:
                         study = run.study
-                        train_run(store, run)
+                        train_claimed(store, run)
                 else:
                     took = _take_job(store, holder, told)
             except StoreError as error:  # the run's lease expires, and it is taken up again

@@ -12,6 +12,11 @@ from ctx.config import RunConfig
 from ctx.model import Model
 
 
+def adamw(groups: Sequence[dict[str, Any]]) -> torch.optim.AdamW:
+    """The optimiser of all runs, for groups of parameters with what differs."""
+    return torch.optim.AdamW(groups, fused=True)
+
+
 class Optimiser:
     """One AdamW over whatever learns now. Heads have a rate of their own; biases and norms don't decay."""
 
@@ -36,7 +41,7 @@ class Optimiser:
             packed.setdefault((lr, self.optim.weight_decay if p.ndim > 1 else 0.0), []).append(p)
         built = [{"params": ps, "lr": lr, "full_lr": lr, "weight_decay": d} for (lr, d), ps in packed.items()]
         if self.adam is None:
-            self.adam = torch.optim.AdamW(built, fused=True)
+            self.adam = adamw(built)
             return
         self.adam.param_groups = []
         for group in built:
@@ -48,11 +53,15 @@ class Optimiser:
     def begin(self, done: int, total: int) -> None:
         """Set the rate of update ``done`` (from 0) of ``total`` in this phase, and clear the gradients."""
         assert self.adam is not None
-        warm = self.optim.warmup * total
-        self.rate = min((done + 1) / warm if warm else 1.0, (total - done) / max(total - warm, 1.0), 1.0)
+        self.pass_on(done, total)
         for group in self.adam.param_groups:
             group["lr"] = group["full_lr"] * self.rate
         self.adam.zero_grad(set_to_none=True)
+
+    def pass_on(self, done: int, total: int) -> None:
+        """The share of the full rate that update ``done`` (from 0) of ``total`` has: warm-up, then linear decay."""
+        warm = self.optim.warmup * total
+        self.rate = min((done + 1) / warm if warm else 1.0, (total - done) / max(total - warm, 1.0), 1.0)
 
     def step(self) -> float:
         """Clip, update, and give the norm of the gradient before clipping."""

@@ -37,6 +37,8 @@ class Phase:
 
     def active(self, update: int) -> list[str]:
         """The contexts that the update (counted from 0) takes a batch of: those whose share fills up there."""
+        if not self.shares:
+            return list(self.weights)
         before, after = self.taken(update), self.taken(update + 1)
         return [key for key in self.weights if after[key] > before[key]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,28 +80,51 @@ class Queue(Base):
                 return None
         with self._writing() as connection:
             run_id = only or self._next(connection, now, prefer_study)
-            taken = update(runs).where(runs.c.id == run_id, claimable(now))
-            held = connection.execute(
-                taken.values(
-                    crashes=runs.c.crashes + (runs.c.state == "running").cast(runs.c.crashes.type),
-                    state="running",
-                    attempt=runs.c.attempt + 1,
-                    lease_owner=lease_owner,
-                    lease_until=now + lease_seconds,
-                    started=func.coalesce(runs.c.started, now),
-                    threads=func.coalesce(runs.c.threads, threads),
-                    ended=None,
-                    error=None,
-                )
+            return self._take(connection, run_id, lease_owner, now, lease_seconds, threads)
+
+    def claim_beside(
+        self,
+        first: Run,
+        lease_owner: str,
+        alike: Callable[[Run], bool],
+        most: int,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> list[Run]:
+        """Take at most so many more runs of a claimed run's study that are like it, oldest first, all at once."""
+        now = time.time()
+        mine = and_(runs.c.owner == first.owner, runs.c.study == first.study, claimable(now))
+        waiting = select(runs).where(mine).order_by(runs.c.created, runs.c.id)
+        with self._writing() as connection:
+            found = [as_run(row) for row in connection.execute(waiting).mappings()]
+            ids = [run.id for run in found if alike(run)][:most]
+            taken = [self._take(connection, one, lease_owner, now, lease_seconds, first.threads) for one in ids]
+        return [run for run in taken if run is not None]
+
+    def _take(
+        self, connection: Connection, run_id: str | None, holder: str, now: float, lease: float, threads: int | None
+    ) -> Run | None:
+        taken = update(runs).where(runs.c.id == run_id, claimable(now))
+        held = connection.execute(
+            taken.values(
+                crashes=runs.c.crashes + (runs.c.state == "running").cast(runs.c.crashes.type),
+                state="running",
+                attempt=runs.c.attempt + 1,
+                lease_owner=holder,
+                lease_until=now + lease,
+                started=func.coalesce(runs.c.started, now),
+                threads=func.coalesce(runs.c.threads, threads),
+                ended=None,
+                error=None,
             )
-            if held.rowcount == 0:
-                return None
-            after = select(func.coalesce(runs.c.checkpoint_step, -1)).where(runs.c.id == run_id).scalar_subquery()
-            connection.execute(delete(metrics).where(metrics.c.run_id == run_id, metrics.c.step > after))
-            connection.execute(
-                update(runs).where(runs.c.id == run_id).values(step=func.coalesce(runs.c.checkpoint_step, 0))
-            )
-            return as_run(connection.execute(select(runs).where(runs.c.id == run_id)).mappings().one())
+        )
+        if held.rowcount == 0:
+            return None
+        after = select(func.coalesce(runs.c.checkpoint_step, -1)).where(runs.c.id == run_id).scalar_subquery()
+        connection.execute(delete(metrics).where(metrics.c.run_id == run_id, metrics.c.step > after))
+        connection.execute(
+            update(runs).where(runs.c.id == run_id).values(step=func.coalesce(runs.c.checkpoint_step, 0))
+        )
+        return as_run(connection.execute(select(runs).where(runs.c.id == run_id)).mappings().one())
 
     def _next(self, connection: Connection, now: float, prefer_study: str | None) -> str | None:
         groups = (runs.c.owner, runs.c.study)

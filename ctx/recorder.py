@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ctx import checkpoint
 from ctx.attempts import LEASE_SECONDS, Point
+from ctx.config import key
 from ctx.database import StoreBusy
-from ctx.errors import StoreError, Unavailable
+from ctx.errors import CtxError, StoreError, Unavailable
+from ctx.manifest import PATIENT, manifest
+from ctx.queue import MOST_CRASHES
 from ctx.records import Run
 from ctx.store import Store
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ctx.state import Event
+
+    Watch = Callable[[Event], None]
 
 FLUSH_SECONDS = 0.5
 FLUSH_POINTS = 5000
@@ -36,27 +42,39 @@ def checkpoint_seconds() -> float:
 
 
 class Keeper(threading.Thread):
-    """Holds a run's lease while the training thread is busy, and listens for a request to stop."""
+    """Holds the leases of runs while the training thread is busy, and listens for requests to stop.
 
-    def __init__(self, store: Store, run: Run) -> None:
-        super().__init__(name=f"lease of {run.id}", daemon=True)
-        self.store, self.run_ = store, run
-        self.stop, self.lost, self.over = threading.Event(), threading.Event(), threading.Event()
+    ``stops``, ``lost``: ids of runs that are to stop, and that another worker has; all are to once ``interrupted`` is.
+    """
+
+    def __init__(self, store: Store, runs: Sequence[Run], interrupted: threading.Event | None = None) -> None:
+        super().__init__(name=f"lease of {runs[0].id}", daemon=True)
+        self.store, self.runs = store, list(runs)
+        self.interrupted, self.over = interrupted or threading.Event(), threading.Event()
+        self.stops: set[str] = set()
+        self.lost: set[str] = set()
 
     def run(self) -> None:
-        """Until the run is over: look for a request, renew well before the lease ends."""
+        """Until the runs are over: look for a request, renew well before the leases end."""
         renewed = time.monotonic()
         while not self.over.wait(POLL_SECONDS):
             with suppress(StoreError):  # busy for a moment: the next round tries again
-                if self.store.stop_requested(self.run_):
-                    self.stop.set()
+                held = list(self.runs)
+                self.stops |= self.store.stops_requested(held)
                 if time.monotonic() - renewed > LEASE_SECONDS / 4:
-                    if not self.store.renew(self.run_):
-                        self.lost.set()
+                    self.lost |= self.store.write_all([(run, (), None) for run in held])
                     renewed = time.monotonic()
 
+    def let_go(self, run: Run) -> None:
+        """A run has ended: its lease is nobody's any more."""
+        self.runs.remove(run)
+
+    def stopping(self, run: Run) -> bool:
+        """Whether a run is to stop."""
+        return run.id in self.stops or self.interrupted.is_set()
+
     def end(self) -> None:
-        """The run is over."""
+        """All runs are over."""
         self.over.set()
 
 
@@ -74,10 +92,14 @@ class Recorder:
         self.safe = run.checkpoint_step or 0  # a run that is interrupted starts from here
         self.trouble: str | None = None
 
-    def add(self, event: Event) -> None:
-        """Take an event's values, and write what has gathered when it is time."""
+    def gather(self, event: Event) -> None:
+        """Take an event's values, to be written later."""
         self.points += [(event.step, name, value) for name, value in event.values.items()]
         self.steps = event.steps
+
+    def add(self, event: Event) -> None:
+        """Take an event's values, and write what has gathered when it is time."""
+        self.gather(event)
         if time.monotonic() - self.flushed > FLUSH_SECONDS or len(self.points) > FLUSH_POINTS:
             try:
                 self.flush()
@@ -148,3 +170,50 @@ class Recorder:
                 if time.monotonic() > patience:
                     raise
                 time.sleep(POLL_SECONDS)
+
+
+def prepare(recorder: Recorder) -> Any:
+    """Threads, manifest, and the state to go on from; one that is gone, or of another engine, means starting over.
+
+    Raises CtxError at a run that has taken many workers with it.
+    """
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)
+    import torch
+
+    run, store = recorder.run, recorder.store
+    if run.crashes >= MOST_CRASHES:
+        raise CtxError(
+            f"The worker died {run.crashes} times in a row at this run, after step {run.checkpoint_step or 0}; most "
+            "often there is too little memory: choose a smaller backbone or batch, or freeze more layers."
+        )
+    torch.set_num_threads(run.threads or 1)
+    store.note_run(run, manifest=manifest() | {"threads": run.threads or 1, "worker": run.lease_owner})
+    if run.attempt > 1:
+        checkpoint.sweep(run.id, keep=run.checkpoint)
+    if run.checkpoint is None:
+        return None
+    state = checkpoint.load(run.id, run.checkpoint) if key(run.config) == run.key else None
+    if state is None:
+        recorder.checkpoint = None
+        if not store.restart(run):
+            raise LostError
+    return state
+
+
+def fail(recorder: Recorder, sentence: str) -> None:
+    """End a run with the sentence that says why."""
+    with suppress(LostError):
+        recorder.end("failed", error=sentence)
+
+
+def unexpected(run: Run, error: Exception) -> str:
+    """What is said of an error that is a fault of ours; its traceback goes to a file."""
+    path = checkpoint.folder(run.id) / "error.txt"
+    said = f"Training ended with an error that ctx did not expect ({type(error).__name__}: {error})"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return f"{said}."
+    return f"{said}: the details are in {path}."

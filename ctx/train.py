@@ -26,7 +26,7 @@ from ctx.optim import Optimiser
 from ctx.parts import Step
 from ctx.plan import Phase
 from ctx.prefix import Memo, memo
-from ctx.setup import Setup
+from ctx.setup import Setup, deterministic
 from ctx.state import Event, Position, State, under
 
 RUNS = itertools.count()
@@ -35,12 +35,8 @@ RUNS = itertools.count()
 def train(
     config: RunConfig, resume: State | None = None, features: Memo = memo, sharing: bool = False
 ) -> Iterator[Event]:
-    """Train one configuration; raises CtxError for what a person can mend.
-
-    ``sharing``: a source phase that another run has had (`ctx.handover`) is taken over from it, to the bit.
-    """
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    """Train one configuration; raises CtxError for what a person can mend. ``sharing``: phases (`ctx.handover`)."""
+    deterministic()
     setup = Setup(canonical(config))
     yield from Trainer(setup, features, Handover(setup) if sharing else None).run(resume)
 
@@ -78,10 +74,14 @@ class Trainer:
             yield from self._take_over(had)
         else:
             self.begin()
-            yield self._event("start", self._look(first=True) | {"phase": 0.0} | self.evaluator.constants())
+            yield self.started()
         while self.at.phase < len(self.setup.phases):
             yield from self._phase(self.setup.phases[self.at.phase])
         yield self._end()
+
+    def started(self) -> Event:
+        """How the model stands before its first update."""
+        return self._event("start", self._look(first=True) | {"phase": 0.0} | self.evaluator.constants())
 
     def _take_over(self, had: Had) -> Iterator[Event]:
         """The first phase as another run with the same source had it."""
@@ -96,8 +96,6 @@ class Trainer:
         for one in had.moments:
             gone = one is not had.moments[-1]
             yield Event(one.step, self.setup.steps, one.kind, one.values, self.snapshot, gone=gone)
-
-    # -- phases and epochs
 
     def begin(self) -> None:
         """Begin a phase: the kept weights go on (or fresh ones do); optimiser, warm-up and selection start again."""
@@ -133,9 +131,20 @@ class Trainer:
         current = self.at.phase
         while self.at.phase == current:
             while self.at.update < phase.updates:
-                yield self._event("step", self._update(phase))
-            self.at.epoch, self.at.update = self.at.epoch + 1, 0
-            yield self._event("epoch", self._end_epoch(phase))
+                yield self._updated(self._update(phase))
+            yield self._epoch_over(phase)
+
+    def _updated(self, values: dict[str, float]) -> Event:
+        """An update has been made: this is what it logs."""
+        if self.at.epoch == self.at.update == 0:  # so that a curve knows its scale before the first epoch is over
+            values |= self.at.counts(self.setup.rows)
+        self.at.step, self.at.update = self.at.step + 1, self.at.update + 1
+        return self._event("step", values)
+
+    def _epoch_over(self, phase: Phase) -> Event:
+        """The last update of an epoch has been made."""
+        self.at.epoch, self.at.update = self.at.epoch + 1, 0
+        return self._event("epoch", self._end_epoch(phase))
 
     def _end_epoch(self, phase: Phase) -> dict[str, float]:
         """Evaluate and select; at the end of a phase take the kept weights and begin the next."""
@@ -172,8 +181,6 @@ class Trainer:
         self.kept = self._learned()
         return {"kept": 1.0}
 
-    # -- one update
-
     def _update(self, phase: Phase) -> dict[str, float]:
         done, total = self.at.epoch * phase.updates + self.at.update, phase.epochs * phase.updates
         self.optimiser.begin(done, total)
@@ -189,9 +196,6 @@ class Trainer:
         values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
         values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
         values["grad_norm"] = self.optimiser.step()
-        if done == 0:  # so that a curve knows its scale before the first epoch is over
-            values |= self.at.counts(self.setup.rows)
-        self.at.step, self.at.update = self.at.step + 1, self.at.update + 1
         return values
 
     def _next(self, key: str) -> Batch:
@@ -236,8 +240,6 @@ class Trainer:
             torch.stack(list(terms.values())).sum().backward(retain_graph=True)
         return {name: term.item() for name, term in terms.items()}
 
-    # -- looking
-
     def _look(self, first: bool = False) -> dict[str, float]:
         """Every context's validation metrics, and the examples seen so far."""
         looked = self.evaluator.look(first)
@@ -254,8 +256,6 @@ class Trainer:
         final |= {"parameters": self.model.counts(self.at.touched), "steps": self.setup.steps}
         self.features.forget(self.own)
         return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, final, outputs)
-
-    # -- state
 
     def _learned(self) -> dict[str, Tensor]:
         """A copy of every weight that has learned."""

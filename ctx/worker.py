@@ -5,29 +5,47 @@ It imports torch inside functions: commands that train nothing import this modul
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ctx import checkpoint, memory
-from ctx.config import key
+from ctx import memory
+from ctx.crew import claim_crew, train_crew
 from ctx.errors import CtxError, StoreError
 from ctx.leases import new_holder
-from ctx.manifest import PATIENT, cores, manifest
-from ctx.queue import MOST_CRASHES
-from ctx.recorder import POLL_SECONDS, Keeper, LostError, Recorder, checkpoint_seconds
+from ctx.manifest import cores
+from ctx.recorder import (
+    POLL_SECONDS,
+    Keeper,
+    LostError,
+    Recorder,
+    checkpoint_seconds,
+    fail,
+    prepare,
+    unexpected,
+)
 from ctx.records import ENDED, Run
 from ctx.store import Store
 
 if TYPE_CHECKING:
-    from ctx.state import Event
+    from ctx.recorder import Watch
 
-    Watch = Callable[[Event], None]
+
+def train_claimed(
+    store: Store, run: Run, watch: Watch | None = None, interrupted: threading.Event | None = None
+) -> None:
+    """Train a claimed run to its end, together with those of its study that are like it and wait (`ctx.crew`).
+
+    ``watch`` sees its events alone. Raises StoreError where the store itself gives out.
+    """
+    crew = claim_crew(store, run)
+    if crew:
+        train_crew(store, crew, watch, interrupted)
+    else:
+        train_run(store, run, watch, interrupted)
 
 
 def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: threading.Event | None = None) -> None:
@@ -35,10 +53,7 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
 
     Raises StoreError where the store itself gives out; the run is then taken up again when its lease has expired.
     """
-    recorder = Recorder(store, run)
-    keeper = Keeper(store, run)
-    if interrupted is not None:
-        keeper.stop = interrupted
+    recorder, keeper = Recorder(store, run), Keeper(store, [run], interrupted)
     keeper.start()
     try:
         _follow(recorder, keeper, watch)
@@ -47,9 +62,9 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
     except StoreError:
         raise
     except CtxError as error:
-        _fail(recorder, str(error))
+        fail(recorder, str(error))
     except Exception as error:
-        _fail(recorder, _unexpected(run, error))
+        fail(recorder, unexpected(run, error))
     finally:
         keeper.end()
         memory.tidy()
@@ -57,12 +72,7 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
 
 def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
     run, began, busy = recorder.run, time.monotonic(), time.process_time()
-    if run.crashes >= MOST_CRASHES:
-        raise CtxError(
-            f"The worker died {run.crashes} times in a row at this run, after step {run.checkpoint_step or 0}; most "
-            "often there is too little memory: choose a smaller backbone or batch, or freeze more layers."
-        )
-    state, spare = _prepare(recorder), memory.Spare()
+    state, spare = prepare(recorder), memory.Spare()
     from ctx.prefix import memo
     from ctx.train import train
 
@@ -78,51 +88,14 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
         if event.gone:
             continue
         spare()
-        if keeper.lost.is_set():
+        if run.id in keeper.lost:
             raise LostError
-        if keeper.stop.is_set():
+        if keeper.stopping(run):
             recorder.save(event)
             recorder.end("stopped", error=recorder.trouble)
             return
         if time.monotonic() - recorder.saved >= checkpoint_seconds():
             recorder.save(event)
-
-
-def _prepare(recorder: Recorder) -> Any:
-    """Threads, manifest, and the state to go on from; one that is gone, or of another engine, means starting over."""
-    for name, value in PATIENT.items():
-        os.environ.setdefault(name, value)
-    import torch
-
-    run, store = recorder.run, recorder.store
-    torch.set_num_threads(run.threads or 1)
-    store.note_run(run, manifest=manifest() | {"threads": run.threads or 1, "worker": run.lease_owner})
-    if run.attempt > 1:
-        checkpoint.sweep(run.id, keep=run.checkpoint)
-    if run.checkpoint is None:
-        return None
-    state = checkpoint.load(run.id, run.checkpoint) if key(run.config) == run.key else None
-    if state is None:
-        recorder.checkpoint = None
-        if not store.restart(run):
-            raise LostError
-    return state
-
-
-def _fail(recorder: Recorder, sentence: str) -> None:
-    with suppress(LostError):
-        recorder.end("failed", error=sentence)
-
-
-def _unexpected(run: Run, error: Exception) -> str:
-    path = checkpoint.folder(run.id) / "error.txt"
-    said = f"Training ended with an error that ctx did not expect ({type(error).__name__}: {error})"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    except OSError:
-        return f"{said}."
-    return f"{said}: the details are in {path}."
 
 
 def fair_threads(store: Store) -> int:
@@ -143,7 +116,7 @@ def run_here(store: Store, run: Run, watch: Watch | None = None, threads: int | 
                 time.sleep(POLL_SECONDS)
                 continue
             with _interruptible() as interrupted:
-                train_run(store, claimed, watch, interrupted)
+                train_claimed(store, claimed, watch, interrupted)
     except KeyboardInterrupt:
         store.release(holder)  # nobody is left to end it
         raise

@@ -28,13 +28,13 @@ LAYERS = {
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data cards pairs config preview sampling replay flags study verdict",
+    "configuration": "data cards pairs config preview together sampling replay flags study verdict",
     "engine": (
         "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings "
-        "logistic linear_probes"
+        "logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
-    "workers": "manifest checkpoint gc recorder predict describe probe worker hand workforce dispatch",
+    "workers": "manifest checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
         "lab sweeps"

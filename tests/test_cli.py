@@ -219,7 +219,7 @@ def test_a_failed_run_is_code_1(capsys: Capture, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the sky fell")
 
-    monkeypatch.setattr(worker, "_prepare", fail)
+    monkeypatch.setattr(worker, "prepare", fail)
     assert main(["run", *LESSON, "--json"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["state"] == "failed"

@@ -122,7 +122,7 @@ def test_a_queued_run_stops_at_once_and_a_running_one_when_its_worker_hears_of_i
     store.request_stop([one.id, two.id])
     assert store.run(two.id).state == "stopped"
     assert store.run(one.id).state == "running"
-    assert store.stop_requested(run)
+    assert store.stops_requested([run]) == {run.id}
     store.finish(run, "stopped")
     store.resume(one.id)
     resumed = store.run(one.id)

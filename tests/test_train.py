@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -228,7 +229,7 @@ def test_answers_come_in_the_order_of_their_rows_however_few_fit_a_pass(monkeypa
 def test_a_loss_that_is_no_number_is_never_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([0.5, math.nan, 0.4, 0.9])
     trainer = Trainer(Setup(canonical(lesson(optim=Optim(epochs=4, min_updates=5)))), Memo())
-    trainer.setup.rows["target"].__dict__["select"] = np.arange(5)
+    trainer.setup.rows["target"] = replace(trainer.setup.rows["target"], select=np.arange(5))
     look = trainer.evaluator.metrics
 
     def evaluate(key_: str, rows: np.ndarray, looks: int | None = None) -> dict[str, float]:

@@ -16,10 +16,12 @@ from ctx.plan import Phase
 from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import ARMS, arms, training_sizes
+from ctx.together import kind_of
 
 TOKENS = 30  # in a text of ordinary length
 RATE = 8e10  # multiplications a second that two cores give
-STEP_SECONDS = 0.0015  # a step of which only the head learns
+START_SECONDS, STEP_SECONDS = 0.3, 0.0015  # a run's beginning and end; a step of which only the head learns
+TOGETHER = 0.06, 0.0001  # the same of each of many that train together
 CORES = 2
 
 
@@ -39,12 +41,11 @@ def _seconds(config: RunConfig, planned: Sequence[Phase]) -> float:
     live: float = sum(layers[max(frozen, 1) :]) + sum(backbone.decoder_parameters())
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
-    seconds = 0.3 + _writing_seconds(config, backbone, planned)
+    start, step = TOGETHER if kind_of(config) else (START_SECONDS, STEP_SECONDS)
+    seconds = start + _writing_seconds(config, backbone, planned)
     for phase in planned:
         work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
-        seconds += (
-            phase.epochs * phase.updates * ((STEP_SECONDS + config.task().step_seconds) * len(phase.weights) + work)
-        )
+        seconds += phase.epochs * phase.updates * ((step + config.task().step_seconds) * len(phase.weights) + work)
     return seconds
 
 
@@ -119,6 +120,8 @@ def _planned(
 
 def _begins_with(config: RunConfig, phase: Phase) -> bool:
     """Whether a run's first phase is this one of the source alone, so that either takes it over from the other."""
+    if kind_of(config):
+        return False  # they train together
     first = phases(config)[0]
     plans = [(one.epochs, one.updates, set(one.weights), one.select_on) for one in (first, phase)]
     return not config.penalties and plans[0] == plans[1]

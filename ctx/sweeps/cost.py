@@ -11,6 +11,7 @@ from ctx.lab.cost import duration, one_run_seconds
 from ctx.lab.effect import phases
 from ctx.records import Run
 from ctx.registry import part
+from ctx.together import kind_of
 from ctx.workforce import MANY
 
 
@@ -70,7 +71,7 @@ def cost(
 def _source_phase(config: RunConfig) -> str:
     """Names what a run's first phase follows from where that is of the source alone; "" where it isn't."""
     first = phases(config)[0]
-    if "target" in first.weights or config.penalties:
+    if "target" in first.weights or config.penalties or kind_of(config):
         return ""
     own = config.model_copy(
         update={"target": None, "schedule": config.schedule.model_copy(update={"name": "", "knobs": {}})}
