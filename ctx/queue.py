@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import ceil, log2
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select, update
@@ -16,6 +17,8 @@ from ctx.leases import surely_dead
 from ctx.records import WAITING, Run, as_run
 from ctx.schema import jobs, metrics, runs
 
+HOUR, SHORT_SECONDS = 3600.0, 5.0  # work that counts; a study that has had less comes before all that have had more
+LONG, PATIENCE_SECONDS = 3, 1.0  # a level that gives way; how long a short study waits for a worker that is free
 MOST_CRASHES = 5  # workers that a run may lose in a row without getting any further
 
 
@@ -23,6 +26,14 @@ def claimable(now: float) -> ColumnElement[bool]:
     """Queued runs, and running ones whose worker has let the lease expire; not those that were deleted."""
     left = and_(runs.c.state == "running", runs.c.lease_until < now)
     return and_(runs.c.deleted.is_(None), or_(runs.c.state == "queued", left))
+
+
+def level(seconds: float) -> int:
+    """How much a study has had: 0 below 5 s, then one more with each doubling (feedback queues: Corbató et al. 1962).
+
+    Studies of a lower level go first, so that a short one doesn't wait behind a long one, whose length nobody knows.
+    """
+    return max(0, ceil(log2(max(seconds, 1e-9) / SHORT_SECONDS)))
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,9 @@ class Queue(Base):
     ) -> Run | None:
         """Take the next run, or None. Points after its checkpoint are deleted in the same transaction.
 
-        In turn for each owner (fewest running, then served longest ago), then ``prefer_study``, then the study that
-        fewest work on, then the oldest. ``threads`` counts for a run that has none yet; ``only`` names the one to take.
+        In turn for each owner (fewest running, then served longest ago), then the study that has had least (`level`),
+        then ``prefer_study``, then the study that fewest work on, then the oldest. ``threads`` counts for a run that
+        has none yet; ``only`` names the one to take.
         """
         now = time.time()
         with self._reading() as connection:  # an empty queue costs no write lock
@@ -138,18 +150,51 @@ class Queue(Base):
         last = select(runs.c.owner, func.max(runs.c.started)).group_by(runs.c.owner)
         mine = connection.execute(last.where(runs.c.owner.in_({row.owner for row in waiting})))
         served = {row[0]: row[1] for row in mine}
+        had = self._had(connection, now)
 
         def turn(row: Any) -> tuple[Any, ...]:
             owned = sum(other.n for other in working if other.owner == row.owner)
             beside = sum(other.n for other in working if other.owner == row.owner and other.study == row.study)
             preferred = row.study is not None and row.study == prefer_study
-            return owned, served[row.owner] or 0.0, not preferred, beside, row.oldest
+            had_so_far = level(had.get((row.owner, row.study), 0.0))
+            return owned, served[row.owner] or 0.0, had_so_far, not preferred, beside, row.oldest
 
         first = min(waiting, key=turn)
         of_group = and_(runs.c.owner == first.owner, runs.c.study.is_not_distinct_from(first.study), claimable(now))
         oldest = select(runs.c.id).where(of_group).order_by(runs.c.created, runs.c.id).limit(1)
         found = connection.execute(oldest).scalar()
         return str(found) if found else None
+
+    def _had(self, connection: Connection, now: float) -> dict[tuple[str, str | None], float]:
+        """The seconds of work that each owner's studies had in the last hour; runs that train together count once."""
+        groups = (runs.c.owner, runs.c.study)
+        spans = select(*groups, runs.c.started, func.max(func.coalesce(runs.c.ended, now)).label("end"))
+        at_once = spans.where(runs.c.started > now - HOUR).group_by(*groups, runs.c.started).subquery()
+        total = func.sum(at_once.c.end - at_once.c.started)
+        found = connection.execute(
+            select(at_once.c.owner, at_once.c.study, total).group_by(at_once.c.owner, at_once.c.study)
+        )
+        return {(owner, study): float(seconds) for owner, study, seconds in found}
+
+    def gives_way(self, run: Run) -> bool:
+        """Whether a run of a study that has had much keeps one waiting that has had next to nothing."""
+        now = time.time()
+        patient = and_(claimable(now), runs.c.created < now - PATIENCE_SECONDS)
+        with self._reading() as connection:
+            waiting = connection.execute(select(runs.c.owner, runs.c.study).where(patient).distinct()).all()
+            if not waiting:
+                return False
+            had = self._had(connection, now)
+        mine = level(had.get((run.owner, run.study), 0.0))
+        least = min(level(had.get((owner, study), 0.0)) for owner, study in waiting)
+        return least == 0 and mine >= LONG
+
+    def put_back(self, run: Run) -> bool:
+        """Let a running run wait again, to go on from its checkpoint; False where it is another's by now."""
+        mine = and_(runs.c.id == run.id, runs.c.attempt == run.attempt, runs.c.state == "running")
+        values = {"state": "queued", "lease_owner": None, "lease_until": None}
+        with self._writing() as connection:
+            return connection.execute(update(runs).where(mine).values(**values)).rowcount == 1
 
     def request_stop(self, ids: Iterable[str]) -> None:
         """Ask runs to stop: waiting ones and those whose worker is gone now, others at their next step."""

@@ -1,6 +1,7 @@
 """The queue: fair turns, one attempt at a time, nothing written by a worker that has lost its run."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from stores import lesson, stored
 from ctx import leases
 from ctx.errors import BadInput
 from ctx.manifest import cores
+from ctx.queue import level
 from ctx.records import Run
 from ctx.store import Store, open_store
 from ctx.worker import fair_threads
@@ -62,6 +64,60 @@ def test_a_worker_stays_with_its_study_and_a_second_one_takes_another(store: Sto
     assert claim(store).study == second.id
     assert claim(store, prefer_study=second.id).study == second.id
     assert claim(store, prefer_study=first.id).study == first.id
+
+
+def began(store: Store, run: Run, seconds_ago: float) -> None:
+    """As if a run had been started so long ago."""
+    with store.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE runs SET started = :s WHERE id = :i"), {"s": time.time() - seconds_ago, "i": run.id}
+        )
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, 0), (5, 0), (5.1, 1), (10, 1), (11, 2), (40, 3), (81, 5)])
+def test_a_study_rises_a_level_with_each_doubling_of_what_it_had(seconds: float, expected: int) -> None:
+    assert level(seconds) == expected
+
+
+def test_a_short_study_does_not_wait_behind_a_long_one(store: Store) -> None:
+    long = store.add_study("long", {}, [("both", seed, lesson(seed)) for seed in range(4)])
+    held = claim(store)
+    began(store, held, 60)
+    store.finish(held, "done", {})
+    short = store.add_study("short", {}, [("both", seed, lesson(seed)) for seed in range(10, 12)])
+    assert claim(store, prefer_study=long.id).study == short.id
+    assert claim(store, prefer_study=long.id).study == short.id
+    assert claim(store, prefer_study=long.id).study == long.id
+
+
+def test_runs_that_train_together_count_once_and_work_of_long_ago_does_not(store: Store) -> None:
+    store.add_study("a group", {}, [("both", seed, lesson(seed)) for seed in range(4)])
+    together = [claim(store) for _ in range(3)]
+    store.add_run(lesson(99), owner="bob")
+    before = time.time()
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET started = :s WHERE study IS NOT NULL"), {"s": before - 4})
+        connection.execute(text("UPDATE runs SET started = :s WHERE study IS NULL"), {"s": before - 7200})
+    for run in together:
+        store.finish(run, "done", {})
+    with store.engine.connect() as connection:
+        had = store._had(connection, time.time())
+    assert list(had) == [("local", together[0].study)]
+    assert had["local", together[0].study] == pytest.approx(time.time() - before + 4, abs=2)
+
+
+def test_a_long_run_gives_way_to_a_short_study_that_waits(store: Store) -> None:
+    store.add_study("long", {}, [("both", seed, lesson(seed)) for seed in range(2)])
+    held = claim(store)
+    began(store, held, 60)
+    assert not store.gives_way(held), "its own study waits, nobody else"
+    queued = store.add_run(lesson(9))
+    assert not store.gives_way(held), "another worker may be free"
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET created = created - 5 WHERE id = :i"), {"i": queued.id})
+    assert store.gives_way(held)
+    began(store, held, 10)
+    assert not store.gives_way(held), "it has had little itself"
 
 
 def test_threads_are_fixed_when_a_run_is_first_claimed(store: Store) -> None:

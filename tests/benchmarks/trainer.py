@@ -34,7 +34,8 @@ class Net(nn.Module):
         self.head = nn.Linear(self.bert.config.hidden_size, 2)
         self.lam, self.favoured = lam, favoured
         self.cold = [self.bert.embeddings, *self.bert.encoder.layer[: frozen - 1]] if frozen else []
-        for part in [*self.cold, self.bert.pooler]:
+        self.bert.pooler = None  # nothing reads it
+        for part in self.cold:
             part.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Net:
@@ -98,11 +99,10 @@ class Looks(torch.utils.data.Dataset[dict[str, Any]]):
 
 
 class Arm:
-    """One Trainer for one epoch of a configuration, timed in CPU seconds."""
+    """One Trainer for an epoch of so many updates of a configuration, timed in CPU seconds."""
 
-    def __init__(self, config: RunConfig, favoured: bool) -> None:
-        self.setup, self.favoured = Setup(canonical(config)), favoured
-        self.updates = self.setup.phases[0].updates
+    def __init__(self, config: RunConfig, favoured: bool, updates: int) -> None:
+        self.setup, self.favoured, self.updates = Setup(canonical(config)), favoured, updates
         frozen, _ = frozen_blocks(config)
         torch.manual_seed(0)
         net = Net(frozen, config.schedule.knobs.get("lam", 0.1), favoured)
@@ -141,7 +141,7 @@ class Arm:
         return found | {"target_ids": target[0], "target_mask": target[1], "target_labels": target[2]}
 
     def epoch(self) -> float:
-        """The updates of an epoch."""
+        """Its updates."""
         began = time.process_time()
         self.trainer.train()
         return time.process_time() - began
