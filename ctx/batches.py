@@ -62,6 +62,7 @@ class Batch:
     the share that it keeps for itself, where features are mixed.
     """
 
+    alone = False  # whether a row's numbers must not depend on the others, to the bit
     changed: int | None = None
     mix: tuple[np.ndarray, float] | None = None
 
@@ -87,6 +88,11 @@ class Batch:
         """``[B, T]``, true where a token is."""
         lengths = torch.from_numpy(self.encoded.lengths[self.rows])
         return torch.arange(self.length)[None] < lengths[:, None]
+
+    @cached_property
+    def real(self) -> Tensor:
+        """The places of real tokens ``[N]`` among all ``B T``, row by row."""
+        return self.mask.flatten().nonzero()[:, 0]
 
     @cached_property
     def targets(self) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ctx.layers import AttentionLayer, Table, TakeInputs
+from ctx.layers import AttentionLayer, PackedLayer, Table, TakeInputs
 from ctx.mapped import Mapped
 from ctx.memory import give_back
 from ctx.pieces import SPACES, Pieces
@@ -24,7 +24,10 @@ LARGE = 100_000  # pieces
 
 def blocks_of(model: Any, layers: int) -> list[tuple[str, nn.Module]]:
     """The embedding and the lowest ``layers`` layers of a transformers encoder."""
-    inner = [(f"layer{i + 1}", AttentionLayer(layer)) for i, layer in enumerate(model.encoder.layer[:layers])]
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    kinds = [PackedLayer if isinstance(layer, BertLayer) else AttentionLayer for layer in model.encoder.layer[:layers]]
+    inner = [(f"layer{i + 1}", kind(model.encoder.layer[i])) for i, kind in enumerate(kinds)]
     return [("embedding", TakeInputs(model.embeddings)), *inner]
 
 

@@ -45,9 +45,8 @@ class Features:
         self.gathered: dict[tuple[str, str, bytes], Tensor] = {}
         read, labels, begin = [], [], 0
         for name, users in wanted.items():
-            parts = [part for _, one in users for part in (one.learn, one.select, one.validation, one.test)]
-            member, rows = users[0][0], np.unique(np.concatenate(parts))
-            encoded = users[0][1].encoded
+            member, encoded = users[0][0], users[0][1].encoded
+            rows = np.unique(np.concatenate([part for user, one in users for part in _read(user.setup, one)]))
             for start in range(0, len(rows), ROWS):
                 found = member.frozen(encoded.batch(rows[start : start + ROWS]))
                 assert found is not None
@@ -69,6 +68,14 @@ class Features:
         if name not in self.gathered:
             self.gathered[name] = self.x[torch.from_numpy(self.place(setup, key)[rows])]
         return self.gathered[name]
+
+
+def _read(setup: Setup, rows: ContextRows) -> list[np.ndarray]:
+    """The rows of a context that a run looks at: those to learn from and to select on only where it does."""
+    keys = {key for key, one in setup.rows.items() if one is rows}
+    used = [rows.validation, rows.test]
+    used += [rows.learn] if keys & setup.trained_on() else []
+    return used + ([rows.select] if keys & {phase.select_on for phase in setup.phases} else [])
 
 
 class Feed:

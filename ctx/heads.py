@@ -210,9 +210,9 @@ class Member(Trainer):
         looks.states = lambda key, rows: features.of(setup, key, rows)
         self.evaluator = looks
         size = -(-setup.config.optim.batch // REGISTER) * REGISTER
-        for key, rows in setup.rows.items():
-            counts = setup.class_weights[key]
-            self.feeds[key] = Feed(setup.samplers[key], rows, features.place(setup, key), size, counts)
+        for key in setup.trained_on():
+            counts, place = setup.class_weights[key], features.place(setup, key)
+            self.feeds[key] = Feed(setup.samplers[key], setup.rows[key], place, size, counts)
 
     def pieces(self, place: int) -> list[Piece]:
         """The batches of its next update."""

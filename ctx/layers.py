@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding, scaled_dot_product_attention
 
 if TYPE_CHECKING:
     from ctx.batches import Batch
@@ -52,6 +52,38 @@ class AttentionLayer(nn.Module):
         out = self.inner(hidden, batch.mask[:, None, None, :])
         states: Tensor = out[0] if isinstance(out, tuple) else out
         return states
+
+
+class PackedLayer(AttentionLayer):
+    """A layer of BERT's kind that spends nothing on padding: only attention sees it (Zeng et al. 2022).
+
+    Where a row's numbers must not depend on its company, to the bit, it runs padded (`Batch.alone`).
+    """
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """``[B, T, W]`` to ``[B, T, W]``, zeros at padding."""
+        if batch.alone or len(batch.real) == batch.mask.numel():
+            return super().forward(hidden, batch)
+        layer: Any = self.inner
+        own = layer.attention.self
+        x = hidden.flatten(0, 1).index_select(0, batch.real)  # [N, W], the real tokens
+        query, key, value = (self._heads(part(x), batch) for part in (own.query, own.key, own.value))
+        drop = own.dropout.p if own.training else 0.0
+        seen = scaled_dot_product_attention(query, key, value, batch.mask[:, None, None, :], drop)  # [B, H, T, W / H]
+        x = layer.attention.output(seen.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, batch.real), x)
+        return _placed(layer.output(layer.intermediate(x), x), batch)
+
+    def _heads(self, values: Tensor, batch: Batch) -> Tensor:
+        """``[N, W]`` of the real tokens to ``[B, H, T, W / H]``."""
+        there = _placed(values, batch)
+        layer: Any = self.inner
+        return there.reshape(*there.shape[:2], layer.attention.self.num_attention_heads, -1).transpose(1, 2)
+
+
+def _placed(values: Tensor, batch: Batch) -> Tensor:
+    """``[N, …]`` of the real tokens in their places ``[B, T, …]``, zeros elsewhere."""
+    out = values.new_zeros(batch.mask.numel(), *values.shape[1:]).index_copy(0, batch.real, values)
+    return out.reshape(*batch.mask.shape, *values.shape[1:])
 
 
 def spread(values: Tensor, there: Tensor) -> Tensor:

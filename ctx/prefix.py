@@ -157,7 +157,9 @@ class Memo:
             for start in range(0, len(inside), count):
                 chunk = inside[start : start + count]
                 filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
-                values = model.run(encoded.batch(filled, int(bucket)), stop=depth)[: len(chunk)]
+                batch = encoded.batch(filled, int(bucket))
+                batch.alone = True
+                values = model.run(batch, stop=depth)[: len(chunk)]
                 found |= table.put(chunk, encoded.lengths[chunk], values)
         self.computed += len(rows)
         return found

@@ -32,11 +32,12 @@ def archive(fetched: Callable[..., None]) -> None:
     fetched(ASSET)
 
 
-def batch(texts: list[str], padding: int = 0) -> SimpleNamespace:
+def batch(texts: list[str], padding: int = 0, alone: bool = True) -> SimpleNamespace:
     rows = [torch.from_numpy(row) for row in BACKBONE.encode(texts)]
     longest = max(map(len, rows))
     mask = torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
-    return SimpleNamespace(inputs=pad(rows, longest, padding), mask=mask)
+    real = mask.flatten().nonzero()[:, 0]
+    return SimpleNamespace(inputs=pad(rows, longest, padding), mask=mask, alone=alone, real=real)
 
 
 def states(given: SimpleNamespace) -> list[torch.Tensor]:
@@ -132,7 +133,8 @@ def test_four_bit_values_are_read_as_the_format_says() -> None:
     assert unpack_from("<f", blob, 59_521_792)[0] == layers["encoder.layer.0.attention.self.query.bias"][0]
 
 
-def test_its_states_are_those_of_an_ordinary_float32_bert() -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_its_states_are_those_of_an_ordinary_float32_bert(alone: bool) -> None:
     from transformers import BertConfig, BertModel
 
     folder = BACKBONE.folder()
@@ -140,7 +142,9 @@ def test_its_states_are_those_of_an_ordinary_float32_bert() -> None:
     whole = encoder.weights(folder / LAYERS) | encoder.weights(folder / EMBEDDING)
     plain.load_state_dict({name: value.float() for name, value in whole.items()})
     given = batch(
-        ["A short one", "这家酒店的房间很干净，早餐也不错。", "Une phrase un peu plus longue que les autres, oui"], 1
+        ["A short one", "这家酒店的房间很干净，早餐也不错。", "Une phrase un peu plus longue que les autres, oui"],
+        padding=1,
+        alone=alone,
     )
     with torch.no_grad():
         expected = plain(given.inputs, given.mask.long(), output_hidden_states=True).hidden_states

@@ -192,3 +192,15 @@ def test_another_batch_or_backbone_is_another_kind_and_names_are_none() -> None:
     assert len({kind_of(run()), kind_of(run(batch=11)), kind_of(other)}) == 3
     names = RunConfig(target=ContextChoice(id="ner/sample-office-en"), schedule=Choice(name="target-only"))
     assert kind_of(names.model_copy(update={"backbone": Choice(name="tiny")})) == ""
+
+
+def test_only_rows_that_some_run_looks_at_are_encoded() -> None:
+    features, config = Memo(), run("source-only", size=None)
+    setup = Setup(canonical(config))
+    for _ in Group([setup], features).run():
+        pass
+    source, target = setup.rows["source"], setup.rows["target"]
+    assert len(target.learn) > 100
+    assert features.computed == sum(
+        map(len, (source.learn, source.select, source.validation, source.test, target.validation, target.test))
+    )
