@@ -14,7 +14,7 @@ import platform
 from collections import OrderedDict
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -90,6 +90,27 @@ class Table:
         return pad([found[row] if row in found else self.ragged[row] for row in batch.rows.tolist()], batch.length)
 
 
+class Name(NamedTuple):
+    """What a table holds: the outputs of so many blocks with these weights. ``shared``: for other processes too."""
+
+    weights: str
+    depth: int
+    encoded: Encoded
+    shared: bool
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """In a process."""
+        return self.weights, self.depth, self.encoded.name
+
+    def file(self) -> Rows | None:
+        """Where other processes find it."""
+        if not self.shared or not self.encoded.tokens:
+            return None
+        content = self.weights, self.depth, self.encoded.digest, *LAYOUT, *arithmetic()
+        return Rows(kept.named(*content), self.encoded.lengths)
+
+
 class Memo:
     """The tables of a process, the least recently used dropped beyond ``limit`` bytes (CTX_MEMO_MB, 150).
 
@@ -113,12 +134,14 @@ class Memo:
         if not batch.encoded.name:  # drawn for one batch only
             with torch.no_grad():
                 return model.run(batch, stop=depth)
-        table = self._table(weights, depth, batch.encoded, lasting and self.shared)
+        name = Name(weights, depth, batch.encoded, lasting and self.shared)
+        table = self._table(name)
         missing = np.unique(batch.rows[~table.there[batch.rows]])
         with torch.inference_mode(False), torch.no_grad():  # evaluation asks too, and training reads it later
             found = table.recall(missing)
             lacking = missing[[row not in found for row in missing.tolist()]]
-            found |= self._computed(model, depth, batch.encoded, lacking, table)
+            if len(lacking):
+                found |= self._computed(model, depth, batch.encoded, lacking, table, self._below(name))
             out = table.get(batch, found)
         self._bound()
         return out
@@ -128,15 +151,20 @@ class Memo:
         for name in [name for name in self.tables if name[0] == weights]:
             del self.tables[name]
 
-    def _table(self, weights: str, depth: int, encoded: Encoded, lasting: bool) -> Table:
-        name = weights, depth, encoded.name
-        if name not in self.tables:
-            shared = lasting and encoded.tokens
-            content = weights, depth, encoded.digest, *LAYOUT, *arithmetic()
-            disk = Rows(kept.named(*content), encoded.lengths) if shared else None
-            self.tables[name] = Table(len(encoded.lengths), disk)
-        self.tables.move_to_end(name)
-        return self.tables[name]
+    def _table(self, name: Name) -> Table:
+        if name.key not in self.tables:
+            self.tables[name.key] = Table(len(name.encoded.lengths), name.file())
+        self.tables.move_to_end(name.key)
+        return self.tables[name.key]
+
+    def _below(self, name: Name) -> list[tuple[int, Table]]:
+        """The outputs of shallower prefixes that are there, the deepest first: the layers above go on from them."""
+        found = []
+        for depth in range(name.depth - 1, 0, -1):
+            one = name._replace(depth=depth)
+            if one.key in self.tables or ((file := one.file()) is not None and file.path.exists()):
+                found.append((depth, self._table(one)))
+        return found
 
     def _bound(self) -> None:
         """Drop the tables that were not used for longest; the last one too where the disk has its rows."""
@@ -147,7 +175,7 @@ class Memo:
                 del tables[oldest], self.tables[oldest]
 
     def _computed(
-        self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table
+        self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table, below: list[tuple[int, Table]]
     ) -> dict[int, Tensor]:
         found: dict[int, Tensor] = {}
         buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]
@@ -159,10 +187,22 @@ class Memo:
                 filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
                 batch = encoded.batch(filled, int(bucket))
                 batch.alone = True
-                values = model.run(batch, stop=depth)[: len(chunk)]
+                values = model.run(batch, *_reached(below, batch), stop=depth)[: len(chunk)]
                 found |= table.put(chunk, encoded.lengths[chunk], values)
         self.computed += len(rows)
         return found
+
+
+def _reached(below: list[tuple[int, Table]], batch: Batch) -> tuple[int, Tensor | None]:
+    """How deep some shallower prefix has been for all rows of a batch, and what it gave; (0, None) for none.
+
+    Padding, which it does not have, is zeros: no token of a text sees it.
+    """
+    for depth, table in below:
+        found = table.recall(np.unique(batch.rows))
+        if all(table.there[row] or row in found for row in batch.rows.tolist()):
+            return depth, table.get(batch, found)
+    return 0, None
 
 
 def _together(length: int) -> int:

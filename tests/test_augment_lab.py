@@ -6,6 +6,7 @@ import pytest
 
 from ctx.lab import settings
 from ctx.lab.cost import run_seconds
+from ctx.lab.effect import not_kept
 from ctx.parts import Choice
 from tests.test_augment import CASES, NEEDY, OF_PIECES, PAIRS, run
 
@@ -32,3 +33,12 @@ def test_the_time_counts_frozen_layers_where_words_change() -> None:
     )
     assert swapped > 2 * plain
     assert mixed == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "tuning", "off"), [("swap", "head", True), ("mixup", "head", False), ("swap", "full", False)]
+)
+def test_where_texts_change_the_frozen_layers_are_said_to_run_at_every_step(name: str, tuning: str, off: bool) -> None:
+    said = not_kept(run("sentiment", name, tuning=tuning))
+    assert bool(said) == off
+    assert not off or said.startswith(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,53 @@ def test_runs_that_share_a_prefix_compute_it_once_and_others_do_not_read_it() ->
     assert shared.computed == once
     list(train(config(HEAD, seed=1), features=shared))  # another draw of random weights is another prefix
     assert shared.computed > once
+
+
+def deeper(backbone: Choice, shallow: int, deep: int, features: Memo, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """The outputs of a deep prefix, filled where a shallow one has been; every layer from there on runs alone."""
+    starts: list[int] = []
+    found = None
+    for layers in (shallow, deep):
+        trainer = Trainer(Setup(canonical(config(Choice(name="freeze", knobs={"layers": layers}), backbone))), features)
+        trainer.begin()
+        run = trainer.model.run
+
+        def watched(*given: Any, run: Any = run, **stop: Any) -> torch.Tensor:
+            starts.append(given[1] if len(given) > 1 else 0)
+            return run(*given, **stop)  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(trainer.model, "run", watched)
+        found = trainer.frozen(trainer.setup.rows["source"].encoded.batch(np.arange(70)))
+    assert set(starts) == {0, shallow + 1}
+    assert found is not None
+    return found
+
+
+def direct(backbone: Choice, deep: int) -> torch.Tensor:
+    trainer = Trainer(Setup(canonical(config(Choice(name="freeze", knobs={"layers": deep}), backbone))), Memo())
+    trainer.begin()
+    found = trainer.frozen(trainer.setup.rows["source"].encoded.batch(np.arange(70)))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("shallow", "deep"), [(0, 1), (1, 3), (2, 3)])
+def test_a_deeper_prefix_goes_on_from_a_shallower_one_to_the_same_bits(
+    shallow: int, deep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = Choice(name="tiny", knobs={"layers": 3})
+    assert torch.equal(deeper(backbone, shallow, deep, Memo(), monkeypatch), direct(backbone, deep))
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("shallow", "deep"), [(4, 6), (3, 5)])
+def test_so_does_minilms_from_the_disk(
+    shallow: int, deep: int, fetched: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(ASSET)  # type: ignore[operator]
+    minilm = Choice(name="minilm")
+    found = deeper(minilm, shallow, deep, Memo(shared=True), monkeypatch)
+    assert torch.equal(found, direct(minilm, deep))
 
 
 def test_the_memo_drops_what_was_not_used_for_longest() -> None:

@@ -53,13 +53,15 @@ def run(
 
 def prepared(given: dict[str, Any]) -> RunConfig:
     """The configuration that was typed, checked, and what it needs fetched. Raises BadInput, Unavailable."""
-    from ctx.lab.effect import why_off
+    from ctx.lab.effect import not_kept, why_off
 
     config, notes = build(given)
     needed = canonical(config)
     idle = {name: why_off(config, f"optim.{name}") for name in Optim.model_fields if dashed(name) in given}
     for sentence in notes + [f"--{dashed(name)} has no effect: {why}" for name, why in idle.items() if why]:
         note(sentence)
+    if off := not_kept(config):
+        note(off)
     get([asset for choice in needed.contexts().values() for asset in _assets("contexts", choice.id)])
     get(list(_assets("backbones", needed.backbone.name)))
     return config

@@ -107,6 +107,20 @@ def _decoder(parts: int, there: int) -> str:
     return t("Of the decoder its embedding and {k} of {n} layers are frozen.", k=parts - 1, n=there - 1)
 
 
+def not_kept(config: RunConfig) -> str:
+    """Why the frozen layers run at every step instead of once a text; "" where they don't, or nothing is frozen."""
+    frozen, _ = frozen_blocks(config)
+    changed = [
+        cls for cls in (part("augment", one.name) for one in config.augment) if cls.of_words() or cls.of_pieces()
+    ]
+    if not frozen or not changed:
+        return ""
+    return t(
+        "{augmentation} changes the texts, so the frozen layers run at every step: what they give is not kept.",
+        augmentation=", ".join(cls.name for cls in changed),
+    )
+
+
 def millions(count: int) -> str:
     """A count of parameters in two or three digits."""
     if count >= 1e5:

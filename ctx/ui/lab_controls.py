@@ -167,4 +167,4 @@ def what_it_does(view: View) -> None:
     config = view.config
     time = t("{draws} draws, about {time}.", draws=view.draws, time=state.seconds(config, view.draws))
     st.code(effect.formula(config), language=None, wrap_lines=True)
-    st.caption(page.literal(f"{effect.learning(config)} {time}"))
+    st.caption(page.literal(" ".join(filter(None, (effect.learning(config), effect.not_kept(config), time)))))
