@@ -31,8 +31,8 @@ def test_the_time_counts_frozen_layers_where_words_change() -> None:
         run_seconds(run("sentiment", *names, tuning="head", backbone=Choice(name="minilm")))
         for names in ((), ("swap",), ("mixup",))
     )
-    assert swapped > 2 * plain
-    assert mixed == plain
+    assert swapped > 2 * mixed
+    assert mixed > plain, "which trains together with others"
 
 
 @pytest.mark.parametrize(
