@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ctx.config import canonical, key
+from ctx.config import ContextChoice, canonical, key
 from ctx.errors import BadInput
+from ctx.lab.cost import fill_seconds
 from ctx.parts import Choice
 from ctx.records import Study
 from ctx.store import Store, open_store
@@ -153,3 +154,20 @@ def test_its_cost_counts_what_is_held_and_what_is_shared(store: Store) -> None:
     sequential = BASE.model_copy(update={"schedule": Choice(name="sequential")})
     sizes = Sweep(base=sequential, axes=(Axis(name="target.size", values=(10, 20, 40)),), draws=2)
     assert cost(rows(sizes), [], [], workers=1).led == 4  # two sources to train, for six runs
+
+
+def test_the_frozen_layers_are_counted_once_and_a_deeper_prefix_by_what_it_adds() -> None:
+    minilm = BASE.model_copy(update={"backbone": Choice(name="minilm")})
+
+    def fills(layers: int, deepest: int = 0) -> float:
+        config = minilm.model_copy(update={"tuning": Choice(name="freeze", knobs={"layers": layers})})
+        return fill_seconds(config, ContextChoice(id="sentiment/sample-cafes-en"), 3, deepest)
+
+    assert 0 < fills(3) < fills(5)
+    assert fills(3) + fills(5, 4) == pytest.approx(fills(5))
+    other = minilm.model_copy(update={"tuning": Choice(name="head")})
+    once, twice = (cost([("", n, other) for n in draws], [], [], workers=1) for draws in ([0], [0, 0]))
+    assert once == twice, "one run"
+    draws = [other.model_copy(update={"seed": seed}) for seed in range(2)]
+    both = cost([("", n, config) for n, config in enumerate(draws)], [], [], workers=1).seconds
+    assert both < 2 * once.seconds, "the second finds most texts there"

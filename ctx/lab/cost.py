@@ -19,7 +19,8 @@ from ctx.study import ARMS, arms, training_sizes
 from ctx.together import kind_of
 
 TOKENS = 30  # in a text of ordinary length
-RATE = 8e10  # multiplications a second that two cores give
+RATE = 8e10  # operations a second that a worker gives
+LOOKED = 500  # validation examples of a context that an epoch's end looks at
 START_SECONDS, STEP_SECONDS = 0.3, 0.0015  # a run's beginning and end; a step of which only the head learns
 TOGETHER = 0.06, 0.0001  # the same of each of many that train together
 CORES = 2
@@ -43,8 +44,14 @@ def _seconds(config: RunConfig, planned: Sequence[Phase]) -> float:
         live += sum(layers[1:frozen]) / 3
     start, step = TOGETHER if kind_of(config) else (START_SECONDS, STEP_SECONDS)
     seconds = start + _writing_seconds(config, backbone, planned)
+    there = {key: _sizes(choice) for key, choice in config.contexts().items()}
+    if not config.task().writes:
+        epochs, forwards = sum(phase.epochs for phase in planned), 2 * live * TOKENS / RATE
+        looked = sum(min(LOOKED, sizes.get("validation", LOOKED)) for sizes in there.values())
+        seconds += forwards * (epochs * looked + sum(sizes.get("test", LOOKED) for sizes in there.values()))
     for phase in planned:
-        work = 6 * live * config.optim.batch * TOKENS * len(phase.weights) / RATE
+        batches = [min(config.optim.batch, config.contexts()[key].size or config.optim.batch) for key in phase.weights]
+        work = 6 * live * sum(batches) * TOKENS / RATE
         seconds += phase.epochs * phase.updates * ((step + config.task().step_seconds) * len(phase.weights) + work)
     return seconds
 
@@ -65,6 +72,16 @@ def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Ph
         selected = size // data.SELECT_EVERY if size >= data.SELECT_FROM else 0
         texts += phase.epochs * (looked + min(looks, selected))
     return texts * (task.text_seconds + 2 * sum(backbone.decoder_parameters()) * TOKENS / RATE)
+
+
+def fill_seconds(config: RunConfig, choice: ContextChoice, draws: int, deepest: int = 0) -> float:
+    """How long the frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read."""
+    frozen, _ = frozen_blocks(config)
+    backbone: Backbone = make("backbones", config.backbone)
+    sizes = _sizes(choice) if backbone.pretrained else {}
+    train = sizes.get("train", 0)
+    texts = min(train, draws * (choice.size or train)) + sizes.get("validation", 0) + sizes.get("test", 0)
+    return 2 * sum(backbone.parameters()[max(deepest, 1) : frozen]) * TOKENS * texts / RATE
 
 
 def _sizes(choice: ContextChoice) -> dict[str, int]:

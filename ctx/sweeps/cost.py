@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ctx.config import RunConfig, frozen_blocks, key
 from ctx.i18n import t
-from ctx.lab.cost import duration, one_run_seconds
-from ctx.lab.effect import phases
+from ctx.lab.cost import duration, fill_seconds, one_run_seconds
+from ctx.lab.effect import not_kept, phases
 from ctx.records import Run
 from ctx.registry import part
 from ctx.together import kind_of
@@ -50,12 +50,20 @@ def cost(
     there = set(held)
     left = {name: config for name, config in different.items() if name not in there}
     prefixes: set[str] = set()
+    deepest: dict[str, int] = {}  # blocks that have run for the texts of some contexts
+    draws = len({config.seed for config in left.values()})
     sources: set[str] = set()
     cached = led = 0
     seconds = 0.0
-    for config in left.values():
+    for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
-        prefix = f"{config.backbone.model_dump_json()} {frozen} {sorted(c.id for c in config.contexts().values())}"
+        contexts = sorted(choice.id for choice in config.contexts().values())
+        prefix = f"{config.backbone.model_dump_json()} {frozen} {contexts}"
+        for choice in () if not_kept(config) else config.contexts().values():
+            texts = f"{config.backbone.model_dump_json()} {choice.id}"
+            if frozen > deepest.get(texts, 0):
+                seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0))
+                deepest[texts] = frozen
         if frozen and part("backbones", config.backbone.name).pretrained:
             cached += prefix in prefixes
             prefixes.add(prefix)
