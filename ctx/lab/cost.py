@@ -75,7 +75,7 @@ def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Ph
 
 
 def fill_seconds(config: RunConfig, choice: ContextChoice, draws: int, deepest: int = 0) -> float:
-    """How long the frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read."""
+    """How long frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read."""
     frozen, _ = frozen_blocks(config)
     backbone: Backbone = make("backbones", config.backbone)
     sizes = _sizes(choice) if backbone.pretrained else {}
