@@ -1,7 +1,7 @@
 """Runs that one worker trains together: claimed at once, each recorded as if it were alone (`ctx.together`).
 
-A run ends by itself, done, stopped, failed or another's, and the others go on. There are checkpoints only of those that
-are stopped: a group that is killed is trained again, and its points replaced.
+A run ends by itself, done, stopped, failed or another's, and the others go on. A group that is killed is trained again
+from its checkpoints, mostly from the start since it takes seconds, and its points are replaced.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from ctx.attempts import LEASE_SECONDS
 from ctx.config import canonical
 from ctx.database import StoreBusy
 from ctx.errors import CtxError, StoreError
-from ctx.recorder import FLUSH_POINTS, FLUSH_SECONDS, Keeper, LostError, Recorder, fail, prepare, unexpected
+from ctx.recorder import (
+    FLUSH_POINTS,
+    FLUSH_SECONDS,
+    Keeper,
+    LostError,
+    Recorder,
+    checkpoint_seconds,
+    fail,
+    prepare,
+    unexpected,
+)
 from ctx.records import Run
 from ctx.store import Store
 from ctx.together import MOST, kind_of
@@ -38,17 +48,18 @@ def claim_crew(store: Store, run: Run) -> list[Run]:
         return []
     if run.study is None or run.lease_owner is None or run.crashes >= ALONE:
         return [run]
-    alike = store.claim_beside(
-        run, run.lease_owner, lambda one: one.crashes < ALONE and _kind(one) == kind, most=MOST - 1
-    )
-    return [run, *alike]
+
+    def alike(one: Run) -> bool:
+        return one.crashes < ALONE and one.threads in (None, run.threads) and _kind(one) == kind
+
+    return [run, *store.claim_beside(run, run.lease_owner, alike, most=MOST - 1)]
 
 
 def _kind(run: Run) -> str:
     try:
         return kind_of(run.config)
-    except CtxError:
-        return ""  # it says by itself what is wrong
+    except Exception:
+        return ""  # training it alone says what is wrong
 
 
 def train_crew(
@@ -96,9 +107,9 @@ class _Crew:
                 self._take(self.of[place], event)
             self._flush()
             spare()
-            for place, event in dict(told).items():  # each one's last
-                if place in group.live:
-                    self._leave(group, place, event)
+            last = dict(told)
+            for place in list(group.live):
+                self._leave(group, place, last.get(place))
 
     def fail(self, sentence: str) -> None:
         """Whatever has not ended fails."""
@@ -115,8 +126,12 @@ class _Crew:
             return Setup(canonical(recorder.run.config)), state
         except LostError:
             pass
+        except StoreError:
+            raise
         except CtxError as error:
             fail(recorder, str(error))
+        except Exception as error:
+            fail(recorder, unexpected(recorder.run, error))
         self._over(recorder)
         return None
 
@@ -134,16 +149,22 @@ class _Crew:
             recorder.done(event, spent)
         self._over(recorder)
 
-    def _leave(self, group: Group, place: int, event: Event) -> None:
-        """A run that another worker has, or that is to stop, goes no further."""
-        recorder = self.of[place]
-        run = recorder.run
-        if run.id not in self.keeper.lost and not self.keeper.stopping(run):
+    def _leave(self, group: Group, place: int, event: Event | None) -> None:
+        """A run that another worker has, or that is to stop, goes no further; of others a checkpoint when it is time.
+
+        ``event``: what happened last; None before anything has.
+        """
+        recorder, lost = self.of[place], self.keeper.lost
+        if recorder.run.id not in lost and not self.keeper.stopping(recorder.run):
+            if event is not None and time.monotonic() - recorder.saved >= checkpoint_seconds():
+                with suppress(LostError):
+                    recorder.save(event)
             return
         group.leave(place)
-        if run.id not in self.keeper.lost:
+        if recorder.run.id not in lost:
             with suppress(LostError):
-                recorder.save(event)
+                if event is not None:
+                    recorder.save(event)
                 recorder.end("stopped", error=recorder.trouble)
         self._over(recorder)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -41,22 +41,27 @@ class Features:
         for member in members:
             for one in member.setup.rows.values():
                 wanted.setdefault((member.setup.weights, one.encoded.name), []).append((member, one))
+        self.wanted, self.classes = wanted, classes
         self.places: dict[tuple[str, str], np.ndarray] = {}
         self.gathered: dict[tuple[str, str, bytes], Tensor] = {}
+
+    def read(self) -> Iterator[None]:
+        """Read them, some at a time."""
         read, labels, begin = [], [], 0
-        for name, users in wanted.items():
+        for name, users in self.wanted.items():
             member, encoded = users[0][0], users[0][1].encoded
             rows = np.unique(np.concatenate([part for user, one in users for part in _read(user.setup, one)]))
             for start in range(0, len(rows), ROWS):
                 found = member.frozen(encoded.batch(rows[start : start + ROWS]))
                 assert found is not None
                 read.append(found)
+                yield
             self.places[name] = np.full(len(encoded.lengths), -1)
             self.places[name][rows] = begin + np.arange(len(rows))
             labels.append(encoded.targets[rows])
             begin += len(rows)
         self.x = torch.cat(read)
-        self.right = torch.eye(classes)[torch.from_numpy(np.concatenate(labels))]
+        self.right = torch.eye(self.classes)[torch.from_numpy(np.concatenate(labels))]
 
     def place(self, setup: Setup, key: str) -> np.ndarray:
         """Where each row of a run's context stands ``[rows]``; -1 where no run looks at it."""

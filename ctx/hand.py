@@ -125,15 +125,15 @@ def _describe(store: Store, job: Job, threads: int) -> dict[str, Any]:
     return of_job(job, threads, _telling(store, job)).model_dump()
 
 
-def _preview(store: Store, job: Job, threads: int) -> None:
-    """Solve what the payload asks, a `ctx.preview.Asked`; the answer is kept beside the store."""
+def _preview(store: Store, job: Job, threads: int) -> dict[str, Any]:
+    """Solve what the payload asks, a `ctx.preview.Asked`."""
     import torch
 
     from ctx.preview import Asked
     from ctx.probe import probe
 
     torch.set_num_threads(threads)
-    probe(Asked.model_validate(job.payload), _telling(store, job))
+    return probe(Asked.model_validate(job.payload), _telling(store, job)).model_dump()
 
 
 def _import(store: Store, job: Job, threads: int) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class Group:
         for member, state in zip(self.members, states, strict=True):
             member.take_up(state)
         self.features = Features(self.members, self.weight.shape[1])
+        for _ in self.features.read():
+            yield []  # so that somebody can leave
         for member in self.members:
             member.read(self.features)
         yield [(place, event) for place in list(self.live) for event in self._began(place, states[place])]

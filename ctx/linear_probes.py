@@ -18,6 +18,7 @@ from ctx.setup import Setup
 from ctx.train import Trainer
 
 ROWS = 256  # examples between two words on progress
+NUMBERS = 7e6  # rows times classes times heads that are solved together; a solver takes about seven times as many
 Progress = Callable[[int, int], None]
 
 
@@ -28,7 +29,8 @@ def solved(question: Asked, progress: Progress | None = None, features: Memo = m
     """
     seeds = range(question.config.seed, question.config.seed + question.draws)
     setups = [Setup(canonical(question.config.model_copy(update={"seed": seed}))) for seed in seeds]
-    alike = [setups] if setups[0].backbone.pretrained else [[setup] for setup in setups]
+    some = _at_once(setups[0], len(question.values())) if setups[0].backbone.pretrained else 1
+    alike = [setups[start : start + some] for start in range(0, len(setups), some)]
     probes = [_Probe(question, group, progress or (lambda done, of: None), features) for group in alike]
     return Preview(
         axis=question.axis,
@@ -41,6 +43,13 @@ def solved(question: Asked, progress: Progress | None = None, features: Memo = m
         iterations=max(one.iterations for one in probes),
         gradient=max(one.gradient for one in probes),
     )
+
+
+def _at_once(setup: Setup, values: int) -> int:
+    """How many draws are solved together, so that it takes some hundred megabytes at most."""
+    rows = sum(len(one.pool) for one in setup.rows.values())
+    classes = len(setup.rows["target"].context.labels)
+    return max(1, int(NUMBERS / (rows * classes * (values + 2))))
 
 
 def _joined(scores: Sequence[Mapping[str, np.ndarray]]) -> Scores:
@@ -56,7 +65,7 @@ class _Probe:
         sizes = [None] if question.axis == "lam" else [int(size) for size in question.values()]
         self.targets = [[self._target(setup, size) for setup in setups] for size in sizes]
         self._read(Trainer(self.first, features), progress)
-        lam = [*question.values()] if question.axis == "lam" else [question.config.schedule.knobs.get("lam", 0.1)]
+        lam = [*question.values()] if question.axis == "lam" else [question.config.schedule.knobs["lam"]]
         found = [self._solve(rows, [*lam, 0.0] if n == 0 else lam) for n, rows in enumerate(self.targets)]
         both = [{key: scores[: len(lam)] for key, scores in one.items()} for one in found]
         self.both, self.alone = (

@@ -50,6 +50,9 @@ class Solution:
 def solve(problems: Problems, tolerance: float = 1e-4, most: int = MOST) -> Solution:
     """All heads, each to a gradient with no entry above ``tolerance``, or as they stand after ``most`` iterations.
 
+    A gradient is that of the formula divided by the sum of its mixture where that is above 1, so that heavy parts don't
+    ask for more than numbers of this precision can give.
+
     Classes are told apart in the C - 1 directions that sum to nothing, which is where the solution lies: half the work
     for two classes.
     """
@@ -61,7 +64,8 @@ def solve(problems: Problems, tolerance: float = 1e-4, most: int = MOST) -> Solu
     value, gradient = objective(v)
     pairs: deque[tuple[Tensor, Tensor, Tensor]] = deque(maxlen=MEMORY)
     iterations = 0
-    while gradient.abs().max() > tolerance and iterations < most:
+    scale = problems.mix.sum(1).clamp(min=1).repeat_interleave(draws)
+    while (gradient.abs().amax((1, 2)) / scale).max() > tolerance and iterations < most:
         iterations += 1
         metric.at(v)
         step = -_direction(gradient, pairs, metric)
@@ -73,7 +77,7 @@ def solve(problems: Problems, tolerance: float = 1e-4, most: int = MOST) -> Solu
         v, gradient = v + move, later
     heads = torch.einsum("ck,pkw->pcw", objective.directions, v)
     found = heads.reshape(groups, draws, *heads.shape[1:])
-    return Solution(found, gradient.abs().amax((1, 2)).reshape(groups, draws), iterations)
+    return Solution(found, (gradient.abs().amax((1, 2)) / scale).reshape(groups, draws), iterations)
 
 
 class _Objective:
@@ -169,4 +173,7 @@ def _descend(
         if not worse.any():
             break
         length = torch.where(worse, length / 2, length)
+    if worse.any():  # as small as numbers go
+        move = torch.where(worse[:, None, None], 0.0, move)
+        later, there = objective(v + move)
     return move, later, there

@@ -20,6 +20,7 @@ FOLDER, KIND = "previews", "preview"
 LAMBDAS = tuple(10 ** (-2 + 3 * n / 23) for n in range(24))  # .01 to 10, evenly on a logarithmic scale
 SIZES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 TOLERANCE = 2e-6  # the largest entry of a gradient that counts as zero
+MOST_CLASSES = 50  # beyond, it is no matter of a second
 RIDGE = 0.003  # such that λ gives what runs of default length give (tests/benchmarks/lam_path.py)
 Axis = Literal["lam", "size"]
 Scores = dict[str, list[list[float]]]  # by context: for each value, for each draw
@@ -99,7 +100,8 @@ def why_not(config: RunConfig) -> str:
 def offered(config: RunConfig) -> bool:
     """Whether there can be a preview, its data being here."""
     fitting = config.schedule.name == "joint" and bool(config.sources) and config.target is not None
-    return fitting and config.task().convex and not why_not(config)
+    few = config.target is not None and len(data.context(config.target).labels) <= MOST_CLASSES
+    return fitting and few and config.task().convex and not why_not(config)
 
 
 def _one_space(config: RunConfig) -> bool:

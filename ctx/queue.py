@@ -18,7 +18,6 @@ from ctx.records import WAITING, Run, as_run
 from ctx.schema import jobs, metrics, runs
 
 HOUR, SHORT_SECONDS = 3600.0, 5.0  # work that counts; a study that has had less comes before all that have had more
-LONG, PATIENCE_SECONDS = 3, 1.0  # a level that gives way; how long a short study waits for a worker that is free
 MOST_CRASHES = 5  # workers that a run may lose in a row without getting any further
 
 
@@ -106,14 +105,23 @@ class Queue(Base):
         now = time.time()
         mine = and_(runs.c.owner == first.owner, runs.c.study == first.study, claimable(now))
         waiting = select(runs).where(mine).order_by(runs.c.created, runs.c.id)
-        with self._writing() as connection:
+        with self._reading() as connection:
             found = [as_run(row) for row in connection.execute(waiting).mappings()]
-            ids = [run.id for run in found if alike(run)][:most]
-            taken = [self._take(connection, one, lease_owner, now, lease_seconds, first.threads) for one in ids]
+        ids = [run.id for run in found if alike(run)][:most]
+        began = first.started if first.attempt == 1 and first.started else now
+        with self._writing() as connection:
+            taken = [self._take(connection, one, lease_owner, now, lease_seconds, first.threads, began) for one in ids]
         return [run for run in taken if run is not None]
 
     def _take(
-        self, connection: Connection, run_id: str | None, holder: str, now: float, lease: float, threads: int | None
+        self,
+        connection: Connection,
+        run_id: str | None,
+        holder: str,
+        now: float,
+        lease: float,
+        threads: int | None,
+        began: float | None = None,
     ) -> Run | None:
         taken = update(runs).where(runs.c.id == run_id, claimable(now))
         held = connection.execute(
@@ -123,7 +131,7 @@ class Queue(Base):
                 attempt=runs.c.attempt + 1,
                 lease_owner=holder,
                 lease_until=now + lease,
-                started=func.coalesce(runs.c.started, now),
+                started=func.coalesce(runs.c.started, began or now),
                 threads=func.coalesce(runs.c.threads, threads),
                 ended=None,
                 error=None,
@@ -168,33 +176,13 @@ class Queue(Base):
     def _had(self, connection: Connection, now: float) -> dict[tuple[str, str | None], float]:
         """The seconds of work that each owner's studies had in the last hour; runs that train together count once."""
         groups = (runs.c.owner, runs.c.study)
-        spans = select(*groups, runs.c.started, func.max(func.coalesce(runs.c.ended, now)).label("end"))
-        at_once = spans.where(runs.c.started > now - HOUR).group_by(*groups, runs.c.started).subquery()
-        total = func.sum(at_once.c.end - at_once.c.started)
-        found = connection.execute(
-            select(at_once.c.owner, at_once.c.study, total).group_by(at_once.c.owner, at_once.c.study)
-        )
+        end = case((runs.c.state == "running", now), else_=runs.c.ended)
+        begin = case((runs.c.started > now - HOUR, runs.c.started), else_=now - HOUR).label("begin")
+        spans = select(*groups, begin, func.max(end).label("end")).where(runs.c.started.is_not(None), end > now - HOUR)
+        one = spans.group_by(*groups, begin).subquery()
+        whose = (one.c.owner, one.c.study)
+        found = connection.execute(select(*whose, func.sum(one.c.end - one.c.begin)).group_by(*whose))
         return {(owner, study): float(seconds) for owner, study, seconds in found}
-
-    def gives_way(self, run: Run) -> bool:
-        """Whether a run of a study that has had much keeps one waiting that has had next to nothing."""
-        now = time.time()
-        patient = and_(claimable(now), runs.c.created < now - PATIENCE_SECONDS)
-        with self._reading() as connection:
-            waiting = connection.execute(select(runs.c.owner, runs.c.study).where(patient).distinct()).all()
-            if not waiting:
-                return False
-            had = self._had(connection, now)
-        mine = level(had.get((run.owner, run.study), 0.0))
-        least = min(level(had.get((owner, study), 0.0)) for owner, study in waiting)
-        return least == 0 and mine >= LONG
-
-    def put_back(self, run: Run) -> bool:
-        """Let a running run wait again, to go on from its checkpoint; False where it is another's by now."""
-        mine = and_(runs.c.id == run.id, runs.c.attempt == run.attempt, runs.c.state == "running")
-        values = {"state": "queued", "lease_owner": None, "lease_until": None}
-        with self._writing() as connection:
-            return connection.execute(update(runs).where(mine).values(**values)).rowcount == 1
 
     def request_stop(self, ids: Iterable[str]) -> None:
         """Ask runs to stop: waiting ones and those whose worker is gone now, others at their next step."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 0.5
 FLUSH_POINTS = 5000
-POLL_SECONDS, GIVE_WAY_SECONDS = 0.2, 1.0  # between two looks: for requests to stop; for who is kept waiting
+POLL_SECONDS = 0.2
 
 
 class LostError(Exception):
@@ -53,11 +53,10 @@ class Keeper(threading.Thread):
         self.interrupted, self.over = interrupted or threading.Event(), threading.Event()
         self.stops: set[str] = set()
         self.lost: set[str] = set()
-        self.kept_waiting = False  # somebody with a short study, by a run that trains alone
 
     def run(self) -> None:
         """Until the runs are over: look for a request, renew well before the leases end."""
-        renewed = looked = time.monotonic()
+        renewed = time.monotonic()
         while not self.over.wait(POLL_SECONDS):
             with suppress(StoreError):  # busy for a moment: the next round tries again
                 held = list(self.runs)
@@ -65,9 +64,6 @@ class Keeper(threading.Thread):
                 if time.monotonic() - renewed > LEASE_SECONDS / 4:
                     self.lost |= self.store.write_all([(run, (), None) for run in held])
                     renewed = time.monotonic()
-                if len(held) == 1 and time.monotonic() - looked > GIVE_WAY_SECONDS:
-                    looked = time.monotonic()
-                    self.kept_waiting = self.store.gives_way(held[0])
 
     def let_go(self, run: Run) -> None:
         """A run has ended: its lease is nobody's any more."""
@@ -140,15 +136,6 @@ class Recorder:
         if self.checkpoint not in (None, name):
             (checkpoint.folder(self.run.id) / f"{self.checkpoint}{checkpoint.SUFFIX}").unlink(missing_ok=True)
         self.checkpoint = name
-
-    def yielded(self, event: Event) -> bool:
-        """Save, and let the run wait again; False where it can't be saved, so that it goes on. Raises LostError."""
-        self.save(event)
-        if self.trouble is not None:
-            return False
-        if not self.store.put_back(self.run):
-            raise LostError
-        return True
 
     def done(self, event: Event, spent: Mapping[str, float]) -> None:
         """Keep the final weights, then the results; results count even where the weights can't be kept.

@@ -96,8 +96,6 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
             return
         if time.monotonic() - recorder.saved >= checkpoint_seconds():
             recorder.save(event)
-        if keeper.kept_waiting and recorder.yielded(event):
-            return
 
 
 def fair_threads(store: Store) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -14,11 +14,14 @@ from sqlalchemy import text
 from stores import ended, stored, until
 
 from ctx import checkpoint
+from ctx.cli import main
 from ctx.config import RunConfig, canonical
 from ctx.crew import claim_crew
+from ctx.gathered import Features
 from ctx.heads import Group
 from ctx.parts import Choice
 from ctx.prefix import Memo
+from ctx.recorder import Keeper
 from ctx.records import Run, Study
 from ctx.setup import Setup
 from ctx.state import Event
@@ -169,3 +172,48 @@ def test_a_killed_group_of_sixty_is_trained_again_and_nothing_is_there_twice(ser
     right(served.store, [runs[0], runs[31], runs[59]], [configs[0], configs[31], configs[59]])
     points = served.store.points([one.id for one in runs])
     assert len(set(points.groupby("run").size())) == 1
+
+
+def test_a_run_that_is_stopped_while_texts_are_read_leaves_before_it_has_begun(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, runs = study(store, CONFIGS[:3])
+    read = Features.read
+
+    def watched(self: Features) -> Iterator[None]:
+        for number, _ in enumerate(read(self)):
+            if number == 0:
+                keepers[0].stops.add(runs[1].id)
+            yield
+
+    keepers: list[Keeper] = []
+    monkeypatch.setattr(Features, "read", watched)
+    monkeypatch.setattr(Keeper, "start", lambda self: keepers.append(self))
+    run_here(store, runs[0])
+    left = store.run(runs[1].id)
+    assert (left.state, left.step, left.checkpoint) == ("stopped", 0, None)
+    right(store, [runs[0], runs[2]], [CONFIGS[0], CONFIGS[2]])
+
+
+def test_a_group_saves_its_runs_now_and_then_and_goes_on_from_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTX_CHECKPOINT_SECONDS", "0")
+    _, runs = study(store, CONFIGS[:3])
+
+    def die(event: Event) -> None:
+        if event.step == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_here(store, runs[0], die)
+    assert {store.run(one.id).checkpoint_step for one in runs} == {11}
+    run_here(store, store.run(runs[0].id))
+    right(store, runs, CONFIGS[:3])
+
+
+def test_a_study_says_how_each_of_its_runs_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = "--source sentiment/sample-cafes-en --target sentiment/sample-gadgets-en --target-size 20 --backbone tiny"
+    assert main(["study", *flags.split(), "--draws", "2", "--epochs", "1", "--min-updates", "5"]) == 0
+    said = capsys.readouterr().err
+    assert all(f"{number} of 6:" in said for number in range(1, 7))

@@ -82,3 +82,10 @@ def test_few_iterations_do_however_unlike_the_weights() -> None:
     """What the curvature of the few rows is for: with the bound alone this takes hundreds."""
     asked = problems(400, 60, 2, 4, 20, [[1, lam] for lam in (0.01, 0.1, 1, 10)])
     assert solve(asked, tolerance=1e-4).iterations < 50
+
+
+@pytest.mark.parametrize("lam", [100.0, 1000.0])
+def test_a_heavy_part_is_solved_as_far_as_numbers_go(lam: float) -> None:
+    solved = solve(problems(200, 20, 2, 2, 20, [[1, lam]]), tolerance=2e-6)
+    assert solved.iterations < 300
+    assert solved.gradients.max() <= 2e-6

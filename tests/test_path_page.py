@@ -118,3 +118,13 @@ def test_a_failed_preview_says_why_and_can_be_asked_for_again(study: str, monkey
     assert "The disk is full: make room." in said(app)
     app.button(key="preview again").click().run()
     assert len(store.jobs(kind=KIND)) == 1
+
+
+def test_an_answer_that_no_file_keeps_is_shown_and_not_asked_for_again(
+    study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctx.preview.keep", lambda *_: None)  # a full disk, or a worker elsewhere
+    weighing(study)
+    solve()
+    assert len(paths(weighing(study))) == 2
+    assert not open_store().jobs(kind=KIND)

@@ -173,6 +173,13 @@ def test_the_sentence_reads_off_how_many_labels_a_source_is_worth(along_lam: Pre
     assert "10 labels reach .700: without it that takes about 100" in said[0]
     assert "100 labels the source adds nothing" in said[1]
     assert "1,000 labels reach .800: without it not even all 1,000 do" in said[2]
+    few = changed(target={"id": BASE.target.id, "size": 3})  # type: ignore[union-attr]
+    assert path.sentence(found, few) == ""
+    hurt = found.model_copy(update={"both": {"target": [[0.5], [0.6], [0.6]]}})
+    hundred = changed(target={"id": BASE.target.id, "size": 100})  # type: ignore[union-attr]
+    assert "the source hurts: .600 with it, .700 without" in path.sentence(hurt, hundred)
+        hurt, changed(target={"id": BASE.target.id, "size": 100})
+    )  # type: ignore[union-attr]
 
 
 def test_runs_of_all_frozen_layers_land_near_the_path() -> None:
@@ -192,3 +199,14 @@ def test_the_command_prints_the_path_and_refuses_what_has_none(capsys: pytest.Ca
     assert "mean of 2 draws" in said
     assert main(["preview", *flags, "--tuning", "full"]) == 2
     assert "Freeze all layers" in capsys.readouterr().err
+
+
+def test_draws_that_would_take_much_memory_together_are_solved_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = solved(preview.asked(BASE, "lam", 3), features=Memo())
+    monkeypatch.setattr("ctx.linear_probes.NUMBERS", 1)
+    assert solved(preview.asked(BASE, "lam", 3), features=Memo()).both == at_once.both
+
+
+def test_many_classes_have_no_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "MOST_CLASSES", 1)
+    assert not preview.offered(BASE)

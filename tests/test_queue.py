@@ -90,34 +90,38 @@ def test_a_short_study_does_not_wait_behind_a_long_one(store: Store) -> None:
     assert claim(store, prefer_study=long.id).study == long.id
 
 
-def test_runs_that_train_together_count_once_and_work_of_long_ago_does_not(store: Store) -> None:
-    store.add_study("a group", {}, [("both", seed, lesson(seed)) for seed in range(4)])
-    together = [claim(store) for _ in range(3)]
-    store.add_run(lesson(99), owner="bob")
-    before = time.time()
-    with store.engine.begin() as connection:
-        connection.execute(text("UPDATE runs SET started = :s WHERE study IS NOT NULL"), {"s": before - 4})
-        connection.execute(text("UPDATE runs SET started = :s WHERE study IS NULL"), {"s": before - 7200})
-    for run in together:
-        store.finish(run, "done", {})
+def had(store: Store) -> dict[tuple[str, str | None], float]:
     with store.engine.connect() as connection:
-        had = store._had(connection, time.time())
-    assert list(had) == [("local", together[0].study)]
-    assert had["local", together[0].study] == pytest.approx(time.time() - before + 4, abs=2)
+        return store._had(connection, time.time())
 
 
-def test_a_long_run_gives_way_to_a_short_study_that_waits(store: Store) -> None:
-    store.add_study("long", {}, [("both", seed, lesson(seed)) for seed in range(2)])
-    held = claim(store)
-    began(store, held, 60)
-    assert not store.gives_way(held), "its own study waits, nobody else"
-    queued = store.add_run(lesson(9))
-    assert not store.gives_way(held), "another worker may be free"
+def test_runs_that_train_together_count_once(store: Store) -> None:
+    store.add_study("a group", {}, [("both", seed, lesson(seed)) for seed in range(4)])
+    first = claim(store)
+    time.sleep(0.01)
+    together = store.claim_beside(first, "me", lambda run: True, 2)
+    assert {run.started for run in together} == {first.started}
+    for run in (first, *together):
+        began(store, run, 4)
     with store.engine.begin() as connection:
-        connection.execute(text("UPDATE runs SET created = created - 5 WHERE id = :i"), {"i": queued.id})
-    assert store.gives_way(held)
-    began(store, held, 10)
-    assert not store.gives_way(held), "it has had little itself"
+        connection.execute(text("UPDATE runs SET started = (SELECT min(started) FROM runs) WHERE started IS NOT NULL"))
+    for run in (first, *together):
+        store.finish(run, "done", {})
+    assert had(store)["local", first.study] == pytest.approx(4, abs=1)
+
+
+def test_of_a_long_run_the_last_hour_counts_and_what_only_waits_does_not(store: Store) -> None:
+    store.add_study("long", {}, [("both", seed, lesson(seed)) for seed in range(2)])
+    long, waits = claim(store), claim(store)
+    began(store, long, 7200)
+    began(store, waits, 600)
+    store.finish(waits, "stopped")
+    store.resume(waits.id)
+    assert had(store)["local", long.study] == pytest.approx(3600, abs=1)
+    store.finish(long, "done", {})
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE runs SET ended = ended - 4000 WHERE id = :i"), {"i": long.id})
+    assert had(store) == {}
 
 
 def test_threads_are_fixed_when_a_run_is_first_claimed(store: Store) -> None:

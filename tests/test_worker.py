@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -71,38 +70,6 @@ def test_a_run_stopped_and_resumed_ends_as_if_never_stopped(store: Store) -> Non
     store.resume(queued.id)
     done = run_here(store, store.run(queued.id))
     assert (done.state, done.attempt) == ("done", 2)
-    assert stored(store, done.id) == points
-    kept = checkpoint.final_weights(done.id)
-    assert kept is not None
-    assert all(torch.equal(kept.tensors[name], weights[name]) for name in weights)
-
-
-def test_a_run_that_gives_way_waits_again_and_ends_as_if_never_stopped(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in (("recorder.POLL_SECONDS", 0.001), ("recorder.GIVE_WAY_SECONDS", 0.0), ("queue.LONG", 0)):
-        monkeypatch.setattr(f"ctx.{name}", value)
-    monkeypatch.setattr("ctx.queue.PATIENCE_SECONDS", 0.0)
-    points, weights, _ = truth(lesson(epochs=4))
-    queued = store.add_run(lesson(epochs=4))
-    claimed = store.claim("me", threads=1)
-    assert claimed is not None
-
-    def another(event: Event) -> None:
-        if event.step == 20 and event.kind == "step":
-            store.add_run(lesson(7, epochs=1))
-        if event.step > 20:
-            time.sleep(0.01)  # so that there is a look before the end
-
-    train_run(store, claimed, another)
-    waiting = store.run(queued.id)
-    assert (waiting.state, waiting.crashes, waiting.lease_owner) == ("queued", 0, None)
-    assert waiting.checkpoint_step == waiting.step < 200
-    (short,) = [run for run in store.runs(["queued"]) if run.id != queued.id]
-    assert run_here(store, short).state == "done"
-    monkeypatch.setattr("ctx.queue.LONG", 3)
-    done = run_here(store, store.run(queued.id))
-    assert (done.state, done.attempt, done.crashes) == ("done", 2, 0)
     assert stored(store, done.id) == points
     kept = checkpoint.final_weights(done.id)
     assert kept is not None

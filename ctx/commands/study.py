@@ -64,10 +64,10 @@ def carried_out(store: Store, found: Study, queue: bool, threads: int | None = N
     if held:
         note(f"The store already holds {held} of the {len(rows)} runs: --again trains them once more.")
     for number, (arm, draw, run) in enumerate(rows, 1):
-        now = store.run(run.id)
-        if now.state not in ("queued", "running"):
+        if run.state not in ("queued", "running"):
             continue
-        ended = here(store, now, _silent, threads)
+        now = store.run(run.id)
+        ended = here(store, now, _silent, threads) if now.state in ("queued", "running") else now  # with another
         note(f"{number} of {len(rows)}: {_arm(found, arm)}, draw {draw}: {_headline(ended)}")
         if ended.state == "stopped":
             store.request_stop([other.id for _, _, other in rows])

@@ -19,6 +19,7 @@ from ctx.sweeps.found import needs
 
 GAP = 0.45  # on the logarithmic axis, between the first or last value and what stands for none or for all
 NEAR = 0.35  # numbers of labels nearer than this to the last one would run into it
+HURTS = 0.005  # a smaller loss is not spoken of
 POINTS = ("validation/",)  # what is read of runs
 
 
@@ -90,6 +91,8 @@ def sentence(found: Preview, config: RunConfig) -> str:
         text = t("On {target} about {here} here; {zero} without any label of it, {alone} without the source.")
         return text.format(target=target, here=here, zero=zero, alone=alone)
     there = value(found, config) or found.values[-1]
+    if there < found.values[0]:
+        return ""  # fewer than were tried
     line = lines(found, "target", {"both": "", "alone": ""})[0]
     reached = float(np.interp(place(found, there), line.x, line.mean))
     sizes, alone_means = np.asarray(found.values), np.mean(found.alone["target"], 1)
@@ -97,6 +100,10 @@ def sentence(found: Preview, config: RunConfig) -> str:
     if wanted != wanted:
         text = t("With the source, {n} labels reach {here}: without it not even all {most} do.")
         return text.format(n=f"{there:,.0f}", here=here, most=f"{sizes[-1]:,.0f}")
+    without = float(np.interp(place(found, there), np.log10(found.values), alone_means))
+    if reached < without - HURTS:
+        text = t("With {n} labels the source hurts: {here} with it, {alone} without.")
+        return text.format(n=f"{there:,.0f}", here=here, alone=number(without))
     if wanted < 1.05 * there:  # read off a line between two sizes
         return t("With {n} labels the source adds nothing.", n=f"{there:,.0f}")
     text = t("With the source, {n} labels reach {here}: without it that takes about {needs}.")

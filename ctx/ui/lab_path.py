@@ -15,7 +15,7 @@ from ctx.lab import data, path
 from ctx.lab.link import View
 from ctx.lab.names import short
 from ctx.preview import TOLERANCE, Asked, Preview
-from ctx.records import WAITING, Row, Told
+from ctx.records import WAITING, Job, Row, Told
 from ctx.ui import page, state
 
 AXIS = "path along"  # in the session: "lam" or "size"
@@ -36,8 +36,11 @@ def show(view: View) -> None:
     except CtxError as error:
         st.error(page.literal(str(error)))
         return
+    job = None if found else page.store().latest_job(preview.KIND, question.model_dump(mode="json"))
+    if job is not None and job.result:  # the worker's disk may be full, or another machine's
+        found = Preview.model_validate(job.result)
     if found is None:
-        _wait(question)
+        _wait(question, job)
         return
     _draw(view, question, found)
 
@@ -50,8 +53,7 @@ def _axis() -> preview.Axis:
     return "size" if chosen == "size" else "lam"
 
 
-def _wait(question: Asked) -> None:
-    job = page.store().latest_job(preview.KIND, question.model_dump(mode="json"))
+def _wait(question: Asked, job: Job | None) -> None:
     if job is not None and job.error:
         st.error(page.literal(job.error))
         st.button(t("Try again"), on_click=_queue, args=(question,), key="preview again")
@@ -91,7 +93,8 @@ def _draw(view: View, question: Asked, found: Preview) -> None:
         if figure is not None:
             with column:
                 page.plot(figure, f"path {context}", t("Score on {name} along the path.", name=name))
-    st.markdown(page.literal(path.sentence(found, view.config)))
+    if said := path.sentence(found, view.config):
+        st.markdown(page.literal(said))
     st.caption(
         page.literal(
             t(
