@@ -178,8 +178,6 @@ def test_the_sentence_reads_off_how_many_labels_a_source_is_worth(along_lam: Pre
     hurt = found.model_copy(update={"both": {"target": [[0.5], [0.6], [0.6]]}})
     hundred = changed(target={"id": BASE.target.id, "size": 100})  # type: ignore[union-attr]
     assert "the source hurts: .600 with it, .700 without" in path.sentence(hurt, hundred)
-        hurt, changed(target={"id": BASE.target.id, "size": 100})
-    )  # type: ignore[union-attr]
 
 
 def test_runs_of_all_frozen_layers_land_near_the_path() -> None:
