@@ -68,9 +68,10 @@ def along(
         chart.update_layout(shapes=[upright | {"line": {"color": INK, "width": 2}}], annotations=[said])
     places = [place for place, _ in ticks]
     chart.update_xaxes(
-        title_text=literal(titles[0]),
+        title_text="<br>".join(map(literal, titles[0].split("\n"))),
         tickvals=places,
-        ticktext=["<br>".join(map(literal, text.split("\n"))) for _, text in ticks],
+        ticktext=[literal(text) for _, text in ticks],
+        tickangle=0,
         range=[min(places) - 0.15, max(places) + 0.15],
         fixedrange=True,
     )

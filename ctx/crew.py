@@ -25,6 +25,7 @@ from ctx.recorder import (
     Recorder,
     checkpoint_seconds,
     fail,
+    held,
     prepare,
     unexpected,
 )
@@ -67,19 +68,9 @@ def train_crew(
 ) -> None:
     """Train claimed runs of one kind to their ends. ``watch`` sees the first one's events. Raises StoreError."""
     keeper = Keeper(store, crew, interrupted)
-    keeper.start()
     made = _Crew(store, [Recorder(store, run) for run in crew], keeper, watch)
-    try:
+    with held(keeper, made.fail):
         made.train()
-    except StoreError:
-        raise
-    except CtxError as error:
-        made.fail(str(error))
-    except Exception as error:
-        made.fail(unexpected(crew[0], error))
-    finally:
-        keeper.end()
-        memory.tidy()
 
 
 class _Crew:

@@ -6,11 +6,11 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ctx import checkpoint
+from ctx import checkpoint, memory
 from ctx.attempts import LEASE_SECONDS, Point
 from ctx.config import key
 from ctx.database import StoreBusy
@@ -199,6 +199,24 @@ def prepare(recorder: Recorder) -> Any:
         if not store.restart(run):
             raise LostError
     return state
+
+
+@contextmanager
+def held(keeper: Keeper, fail: Callable[[str], None]) -> Iterator[None]:
+    """Hold the leases of runs while they train; an error ends them with a sentence, the store's own is raised."""
+    run = keeper.runs[0]
+    keeper.start()
+    try:
+        yield
+    except StoreError:
+        raise
+    except CtxError as error:
+        fail(str(error))
+    except Exception as error:
+        fail(unexpected(run, error))
+    finally:
+        keeper.end()
+        memory.tidy()
 
 
 def fail(recorder: Recorder, sentence: str) -> None:

@@ -9,12 +9,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ctx import memory
 from ctx.crew import claim_crew, train_crew
-from ctx.errors import CtxError, StoreError
 from ctx.leases import new_holder
 from ctx.manifest import cores
 from ctx.recorder import (
@@ -24,8 +23,8 @@ from ctx.recorder import (
     Recorder,
     checkpoint_seconds,
     fail,
+    held,
     prepare,
-    unexpected,
 )
 from ctx.records import ENDED, Run
 from ctx.store import Store
@@ -54,20 +53,8 @@ def train_run(store: Store, run: Run, watch: Watch | None = None, interrupted: t
     Raises StoreError where the store itself gives out; the run is then taken up again when its lease has expired.
     """
     recorder, keeper = Recorder(store, run), Keeper(store, [run], interrupted)
-    keeper.start()
-    try:
+    with held(keeper, lambda sentence: fail(recorder, sentence)), suppress(LostError):
         _follow(recorder, keeper, watch)
-    except LostError:
-        return
-    except StoreError:
-        raise
-    except CtxError as error:
-        fail(recorder, str(error))
-    except Exception as error:
-        fail(recorder, unexpected(run, error))
-    finally:
-        keeper.end()
-        memory.tidy()
 
 
 def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:

@@ -13,7 +13,6 @@ from torch import nn
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
 from ctx.errors import BadInput
-from ctx.model import _again
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.setup import Setup
@@ -206,40 +205,6 @@ def test_the_last_texts_not_worse_by_a_standard_error_are_kept_though_the_loss_r
     assert events[-1].final["kept_step"] == kept[-1] * updates
 
 
-def test_a_layer_without_padding_gives_what_a_padded_one_does_and_so_do_its_gradients() -> None:
-    trainer = Trainer(Setup(canonical(tiny())), Memo())
-    trainer.begin()
-    trainer.model.eval()
-    batch = trainer.setup.rows["source"].encoded.batch(trainer.setup.rows["source"].learn[:12])
-    lengths = batch.encoded.lengths[batch.rows]
-    assert len(batch.real) == lengths.sum() < batch.mask.numel()
-    found = []
-    for alone in (False, True):
-        batch.alone = alone
-        trainer.model.zero_grad()
-        assert bool(trainer.model.run(batch, stop=2)[~batch.mask].any()) == alone, "padding is nothing, or is computed"
-        out = trainer.model.run(batch)
-        out.square().sum().backward()  # type: ignore[no-untyped-call]
-        found.append(
-            (out, {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None})
-        )
-    assert torch.allclose(found[0][0], found[1][0], rtol=1e-5, atol=1e-6)
-    assert found[0][1].keys() == found[1][1].keys()
-    most = max(grad.abs().max() for grad in found[1][1].values())
-    assert all((grad - found[1][1][name]).abs().max() < 1e-5 * most for name, grad in found[0][1].items())
-
-
-def test_layers_that_compute_their_inner_states_again_learn_the_same_to_the_bit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    plain = list(train(tiny(), features=Memo()))[-1].snapshot()
-    monkeypatch.setattr("ctx.model.LARGE", 1)
-    used = []
-    monkeypatch.setattr("ctx.model._again", lambda *given: used.append(1) or _again(*given))
-    assert same_weights(list(train(tiny(), features=Memo()))[-1].snapshot(), plain)
-    assert used
-
-
 def test_answers_come_in_the_order_of_their_rows_however_few_fit_a_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(Setup(canonical(tiny())), Memo())
     trainer.begin()
@@ -317,11 +282,3 @@ def test_what_cannot_be_run_is_refused_in_one_sentence(change: dict[str, object]
     with pytest.raises(BadInput, match=says) as refused:
         canonical(tiny().model_copy(update=change))
     assert "\n" not in str(refused.value)
-
-
-def test_what_is_computed_again_for_the_gradient_is_the_same_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = []
-    for large in (10**9, 0):
-        monkeypatch.setattr("ctx.model.LARGE", large)
-        ends.append(list(train(tiny(), features=Memo()))[-1].snapshot())
-    assert same_weights(*ends)

@@ -42,7 +42,7 @@ def ticks(found: Preview) -> list[tuple[float, str]]:
         sizes = [size for size in found.values[:-1] if log10(size) < last - NEAR] + found.values[-1:]
         return [(first - GAP, t("none")), *((log10(size), f"{size:,.0f}") for size in sizes)]
     inside = [(log10(value), f"{value:g}") for value in (0.01, 0.1, 1.0, 10.0)]
-    return [(first - GAP, t("0: source\nonly")), *inside, (last + GAP, t("target\nonly"))]
+    return [(first - GAP, "0"), *inside, (last + GAP, "∞")]
 
 
 def place(found: Preview, value: float | None) -> float:

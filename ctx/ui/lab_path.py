@@ -103,7 +103,7 @@ def _draw(view: View, question: Asked, found: Preview) -> None:
                 "On validation examples, so that you may choose by it; the answer above is on test examples. Bands: "
                 "95 % over {draws} draws.",
                 heads=found.heads,
-                gradient=f"{max(found.gradient, TOLERANCE):.1g}",
+                gradient=f"{max(found.gradient, TOLERANCE):f}",
                 draws=question.draws,
             )
         )
@@ -123,7 +123,11 @@ def _ended(view: View, question: Asked) -> list[tuple[Row, Told]]:
 
 def _figure(view: View, found: Preview, context: str, name: str, ended: list[tuple[Row, Told]]) -> Figure:
     names = {"both": t("with the source"), "alone": t("without it")}
-    x = t("λ, the weight of the target") if found.axis == "lam" else t("labels of the target")
+    x = (
+        t("λ, the weight of the target\n0: source only, ∞: target only")
+        if found.axis == "lam"
+        else t("labels of the target")
+    )
     metric = view.config.task().metrics[0].label
     return charts_paths.along(
         path.lines(found, context, names),
