@@ -40,5 +40,7 @@ def test_the_wheel_serves_the_same_pages_and_asks_nobody_outside(
         page = visit(server.start().url)
         expect(page.get_by_role("button", name=re.compile("^Train"))).to_be_visible()
         no_trace_of_an_error(page)
+        page.wait_for_load_state("networkidle")  # all that it asks for is there, before nobody answers any more
+        page.close()
     finally:
         server.stop()
