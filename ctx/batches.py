@@ -19,6 +19,7 @@ from ctx.sampling import Sampler, lengths_of
 
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
+    from ctx.fused import Places
 
 MOST_DRAWN = 100  # choices of rows that are kept: a draw's arms have them in common
 BUCKET = 8  # token lengths are padded to a multiple of this
@@ -68,6 +69,7 @@ class Batch:
 
     def __init__(self, encoded: Encoded, rows: np.ndarray, length: int = 0) -> None:
         self.encoded, self.rows = encoded, rows
+        self.places: dict[int, Places] = {}  # in attention, by its heads
         longest = int(encoded.lengths[rows].max())
         self.length = length or (-(-longest // BUCKET) * BUCKET if encoded.tokens else longest)
 

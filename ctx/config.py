@@ -16,7 +16,7 @@ from ctx.errors import BadInput
 from ctx.parts import Backbone, Choice, Context, Schedule, Task, Tuning
 from ctx.registry import make, part, task_of
 
-ENGINE_VERSION = 7  # raised by hand when the same configuration gives other numbers
+ENGINE_VERSION = 8  # raised by hand when the same configuration gives other numbers
 MOST_SEED = 2**31
 BEAMS = (
     "How many beginnings of a text are followed when one is written for a test or for you (beam search); 1: greedily. "
