@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctx import data, kept
+from ctx import data, kept, machine
 from ctx.parts import Backbone, Context, Example, Task
 from ctx.sampling import Sampler, lengths_of
 
@@ -172,6 +172,7 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
             kept.named(name, LAYOUT, backbone.version, task.name, task.version) if data.worth_keeping(context) else ""
         )
         _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task, keep)
+        machine.keep_tokens(backbone, choice, float(_memo[name].lengths.mean()))
         while len(_memo) > 8:
             _memo.popitem(last=False)
     _memo.move_to_end(name)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
-    "ground": "errors memory home filelock plan knobs metrics i18n kept migrations.versions",
+    "ground": "errors memory home filelock manifest plan knobs metrics i18n kept migrations.versions",
     "parts": "parts context task objectives pieces",
     "what parts use": (
         "fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged rouge beam "
@@ -28,13 +28,13 @@ LAYERS = {
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data cards pairs config preview together sampling replay flags study verdict",
+    "configuration": "data cards pairs config machine preview together sampling replay flags study verdict",
     "engine": (
-        "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings "
-        "logistic linear_probes gathered heads"
+        "state batches resplit augmented setup model features prefix handover optim evaluation train warm measure "
+        "embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
-    "workers": "manifest checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
+    "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
         "lab sweeps"

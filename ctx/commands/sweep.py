@@ -55,6 +55,7 @@ def sweep(
     from ctx.store import open_store
     from ctx.sweeps.file import read
     from ctx.sweeps.plan import rows, spec
+    from ctx.worker import learn_speed
 
     own: dict[str, Any] = {"seeds": 3, "random": None, "baseline": False}
     if file is not None:
@@ -65,6 +66,7 @@ def sweep(
     asked = planned(given, own["seeds"], own["random"], own["baseline"])
     runs = rows(asked)
     store = open_store()
+    learn_speed()
     takes = _cost(store, runs, owner, again)
     note(takes.sentence)
     if estimate:

@@ -55,6 +55,9 @@ def cost(
     sources: set[str] = set()
     cached = led = 0
     seconds = 0.0
+    share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
+    at_once = max(1, workers) if share_out else 1
+    threads = 1 if at_once > 1 else None
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
         contexts = sorted(choice.id for choice in config.contexts().values())
@@ -62,17 +65,15 @@ def cost(
         for choice in () if not_kept(config) else config.contexts().values():
             texts = f"{config.backbone.model_dump_json()} {choice.id}"
             if frozen > deepest.get(texts, 0):
-                seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0))
+                seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0), threads)
                 deepest[texts] = frozen
         if frozen and part("backbones", config.backbone.name).pretrained:
             cached += prefix in prefixes
             prefixes.add(prefix)
         source = _source_phase(config)
         led += bool(source) and source in sources
-        seconds += one_run_seconds(config, finished, taken_over=bool(source) and source in sources)
+        seconds += one_run_seconds(config, finished, bool(source) and source in sources, threads)
         sources |= {source} - {""}
-    share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
-    at_once = max(1, workers) if share_out else 1
     return Cost(len(different), len(different) - len(left), cached, led, seconds / at_once)
 
 
