@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, frozen_blocks
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, Flag, Owner, dashed, knob_flags
 from ctx.parts import Choice
@@ -33,7 +33,8 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
     for kind, name in sorted(names):
         part(kind, name)  # an unknown name is said before a knob that it doesn't have
     knobs, notes = _knobs({name: value for name, value in given.items() if name.startswith("--")}, names, config)
-    return _filled(config, given, chosen, knobs), notes + _unused(config, given)
+    made = _filled(config, given, chosen, knobs)
+    return made, notes + _unused(made, given)
 
 
 def default_backbone(config: RunConfig) -> str:
@@ -150,6 +151,8 @@ def _unused(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
     notes = [f"--{role}-size has no effect: {schedule.name} does not train on the {role}." for role in idle]
     if "beams" in given and config.contexts() and not config.task().writes:
         notes.append(f"--beams has no effect: {config.task().applications[0]} writes no texts.")
+    if config.half and frozen_blocks(config)[0] == 0:
+        notes.append(f"--half has no effect: with the tuning {config.tuning.name} nothing is frozen.")
     if config.contexts() and not config.task().writes:
         typed = [option for option in given if option in knob_flags() and _of_decoder(knob_flags()[option])]
         notes += [f"{option} has no effect: {config.task().applications[0]} writes no texts." for option in typed]
@@ -179,7 +182,7 @@ def _filled(
     for name, kind in SEVERAL.items():
         values[kind] = tuple(choice(kind, one) for one in given.get(name, []))
     optim = {name: given[dashed(name)] for name in Optim.model_fields if dashed(name) in given}
-    values |= {name: given[name] for name in ("keep", "seed", "beams") if name in given}
+    values |= {name: given[name] for name in ("keep", "seed", "beams", "half") if name in given}
     values["sources"] = tuple(context(source) for source in config.sources)
     values["target"] = context(config.target) if config.target else None
     made: RunConfig = _checked("", RunConfig, optim=_checked("", Optim, **optim), **values)
