@@ -12,15 +12,11 @@ import torch
 from scipy.special import softmax
 
 from ctx import data, preview
-from ctx.commands.asked import build
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, identity, key
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.errors import BadInput
 from ctx.features import Rows
-from ctx.flags import arguments
-from ctx.frames import flat
 from ctx.heads import Group
 from ctx.home import home
-from ctx.lab import history, settings
 from ctx.linear_probes import solved
 from ctx.parts import Choice
 from ctx.predict import of_run
@@ -29,14 +25,13 @@ from ctx.registry import part
 from ctx.setup import Setup
 from ctx.state import Event
 from ctx.store import open_store
-from ctx.sweeps.cost import cost
-from ctx.sweeps.plan import Axis, Sweep, rows
 from ctx.together import kind_of
 from ctx.train import Trainer, train
+from ctx.warm import warm
 from ctx.worker import run_here
 from tests.seq2seq_models import save
 
-HEAD, LOWEST, FULL = Choice(name="head"), Choice(name="freeze", knobs={"layers": 1}), Choice(name="full")
+HEAD, LOWEST = Choice(name="head"), Choice(name="freeze", knobs={"layers": 1})
 KINDS = {
     "head": {"tuning": HEAD},
     "lowest": {"tuning": LOWEST},
@@ -159,6 +154,13 @@ def test_previews_read_what_the_runs_read(rounding: None) -> None:
     assert reading.computed < memo.computed, "only what no preview judges by"
 
 
+def test_warming_a_pair_leaves_nothing_to_compute() -> None:
+    memo = Memo()
+    computed = warm(config("lowest"), features=memo)
+    list(train(config("lowest"), features=memo))
+    assert memo.computed == computed > 0
+
+
 @pytest.mark.usefixtures("pretrained")
 def test_files_of_both_kinds_stand_side_by_side_and_one_takes_half_the_room() -> None:
     sizes = []
@@ -242,41 +244,3 @@ def test_a_text_of_ones_own_is_answered_as_in_the_test(kind: str) -> None:
             assert isinstance(said, dict)
             tested = softmax(store.output(run.id, "test/target"), axis=1)[row]
             assert np.allclose(list(said.values()), tested, atol=1e-5)
-
-
-def test_it_names_another_run_only_where_something_is_frozen() -> None:
-    assert key(config()) != key(config(half=False))
-    assert key(config(tuning=FULL)) == key(config(half=False, tuning=FULL))
-    assert not canonical(config(tuning=FULL)).half
-    assert canonical(config()).half
-    assert identity(config(half=False)) == identity(RunConfig.model_validate(config(half=False).model_dump()))
-
-
-def test_flags_forms_and_tables_know_it() -> None:
-    asked, notes = build({"source": ["sentiment/movies"], "target": "sentiment/editorials", "half": True})
-    assert (asked.half, notes) == (True, [])
-    assert "--half" in arguments(asked)
-    assert "--half" not in arguments(asked.model_copy(update={"half": False}))
-    _, notes = build({"target": "lesson/base", "schedule": "target-only", "tuning": "full", "half": True})
-    assert notes == ["--half has no effect: with the tuning full nothing is frozen."]
-    setting = settings.setting(config(), "half")
-    assert (setting.kind, setting.value, setting.default, setting.off) == ("switch", True, False, "")
-    assert settings.setting(config(tuning=FULL), "half").off
-    assert history.changes(config(half=False), settings.change(config(half=False), "half", True)) == (
-        "half precision off → on"
-    )
-    assert flat({})["half"] is False
-
-
-def test_a_map_varies_it_and_counts_what_runs_do_not_share() -> None:
-    axis = Axis(name="half", values=(False, True))
-    planned = rows(Sweep(base=config("lowest"), axes=(axis,), draws=1, baseline=False))
-    assert [one.half for _, _, one in planned] == [False, True]
-    e5 = {"backbone": Choice(name="e5"), "target": config().target}
-    depths = [Choice(name="freeze", knobs={"layers": k}) for k in (8, 9, 10)]
-    seconds = []
-    for half in (False, True):
-        found = [config("head", half, **e5, tuning=tuning) for tuning in depths]
-        alone = sum(cost([("", 0, one)], [], [], 1).seconds for one in found)
-        seconds.append(cost([("", n, one) for n, one in enumerate(found)], [], [], 1).seconds / alone)
-    assert seconds[0] < 0.9 < seconds[1]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, frozen_blocks
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, Flag, Owner, dashed, knob_flags
 from ctx.parts import Choice
@@ -33,8 +33,7 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
     for kind, name in sorted(names):
         part(kind, name)  # an unknown name is said before a knob that it doesn't have
     knobs, notes = _knobs({name: value for name, value in given.items() if name.startswith("--")}, names, config)
-    made = _filled(config, given, chosen, knobs)
-    return made, notes + _unused(made, given)
+    return _filled(config, given, chosen, knobs), notes + _unused(config, given)
 
 
 def default_backbone(config: RunConfig) -> str:
@@ -151,8 +150,6 @@ def _unused(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
     notes = [f"--{role}-size has no effect: {schedule.name} does not train on the {role}." for role in idle]
     if "beams" in given and config.contexts() and not config.task().writes:
         notes.append(f"--beams has no effect: {config.task().applications[0]} writes no texts.")
-    if config.half and frozen_blocks(config)[0] == 0:
-        notes.append(f"--half has no effect: with the tuning {config.tuning.name} nothing is frozen.")
     if config.contexts() and not config.task().writes:
         typed = [option for option in given if option in knob_flags() and _of_decoder(knob_flags()[option])]
         notes += [f"{option} has no effect: {config.task().applications[0]} writes no texts." for option in typed]
