@@ -221,7 +221,7 @@ class Trainer:
     def frozen(self, batch: Batch) -> Tensor | None:
         """What the frozen blocks give for a batch; None where nothing is frozen."""
         lasting = self.setup.backbone.pretrained and self.prefix != self.own
-        return self.features.hidden(self.model, self.prefix, self.depth, batch, lasting)
+        return self.features.hidden(self.model, self.prefix, self.depth, batch, lasting, self.setup.config.half)
 
     def _prefix_name(self) -> str:
         """Names the weights of the frozen prefix; once one has learned, only this run can use them, for an epoch."""

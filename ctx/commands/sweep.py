@@ -119,7 +119,7 @@ def _setting(name: str, base: RunConfig) -> str:
     """The name that settings have elsewhere of what a flag sets; raises BadInput where a map can't vary it."""
     if name.endswith("-size"):
         return name.replace("-size", ".size")
-    if name in (*SINGLE, "source", "keep", "beams"):
+    if name in (*SINGLE, "source", "keep", "beams", "half"):
         return name
     if name in {dashed(field) for field in Optim.model_fields}:
         return f"optim.{name.replace('-', '_')}"

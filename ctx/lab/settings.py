@@ -49,6 +49,7 @@ def settings(config: RunConfig) -> list[Setting]:
     found.append(Setting("keep", "optim", "choice", config.keep, "best", t("Which weights a phase ends with."), keeps))
     if config.task().writes:
         found.append(_field("beams", "optim", RunConfig.model_fields["beams"], config.beams))
+    found.append(_field("half", "optim", RunConfig.model_fields["half"], config.half))
     found.append(Setting("seed", "optim", "whole", config.seed, 0, t("The first draw's seed."), low=0, high=2**31 - 1))
     return [
         Setting(**(vars(setting) | {"off": reason})) if (reason := why_off(config, setting.name)) else setting
@@ -76,7 +77,7 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
         dump[LISTS[key]] = _change_list(dump[LISTS[key]], inner, value)
     elif key == "optim":
         dump["optim"][inner] = value
-    elif key in ("keep", "seed", "beams"):
+    elif key in ("keep", "seed", "beams", "half"):
         dump[key] = value
     else:
         raise BadInput(t("There is no setting “{name}”.", name=name))

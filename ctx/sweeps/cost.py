@@ -61,9 +61,9 @@ def cost(
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
         contexts = sorted(choice.id for choice in config.contexts().values())
-        prefix = f"{config.backbone.model_dump_json()} {frozen} {contexts}"
+        prefix = f"{config.backbone.model_dump_json()} {frozen} {contexts} {config.half}"
         for choice in () if not_kept(config) else config.contexts().values():
-            texts = f"{config.backbone.model_dump_json()} {choice.id}"
+            texts = f"{config.backbone.model_dump_json()} {choice.id}" + f" {frozen}" * config.half  # see `ctx.prefix`
             if frozen > deepest.get(texts, 0):
                 seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0), threads)
                 deepest[texts] = frozen
