@@ -55,7 +55,9 @@ def config(depth: int, lam: float = 0.1, seed: int = 0) -> RunConfig:
 class Plain(Memo):
     """Frozen layers run with every batch, as in any other loop."""
 
-    def hidden(self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False) -> Tensor | None:
+    def hidden(
+        self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False, half: bool = False
+    ) -> Tensor | None:
         if depth == 0:
             return None
         with torch.no_grad():
