@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ctx.commands.output import Json, Value, emit, note, table
+from ctx.commands.search import searched
 from ctx.commands.study import carried_out
 from ctx.commands.training import Again, Name, Owner, Queue, prepared
 from ctx.config import Optim, RunConfig
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 Seeds = Annotated[int | None, typer.Option("--seeds", help="Draws of every cell; 3.", metavar="N", min=1)]
 Sample = Annotated[
     int | None, typer.Option("--random", help="Only so many cells, chosen at random.", metavar="N", min=1)
+]
+Search = Annotated[
+    int | None,
+    typer.Option(
+        "--search",
+        help="At most so many cells, one chosen after the other: Optuna (TPE) goes by the validation score on the "
+        "target, the mean over the draws, and never by the test split. Needs the package optuna.",
+        metavar="N",
+        min=1,
+    ),
 ]
 Baseline = Annotated[
     bool | None, typer.Option("--baseline", help="Target only beside every cell, with as many target updates.")
@@ -42,6 +53,7 @@ def sweep(
     given: dict[str, Any],
     seeds: Seeds = None,
     sample: Sample = None,
+    search: Search = None,
     baseline: Baseline = None,
     file: File = None,
     estimate: Estimate = False,
@@ -54,29 +66,39 @@ def sweep(
     """Train every combination of the flags that have several values (--lam 0,0.5,1 --freeze-layers 4..6)."""
     from ctx.store import open_store
     from ctx.sweeps.file import read
-    from ctx.sweeps.plan import rows, spec
+    from ctx.sweeps.plan import rows, spec, stand_in
 
-    own: dict[str, Any] = {"seeds": 3, "random": None, "baseline": False}
+    own: dict[str, Any] = {"seeds": 3, "random": None, "search": None, "baseline": False}
     if file is not None:
         written, said = read(file)
         given, own = written | given, own | said
-    typed = {"seeds": seeds, "random": sample, "baseline": baseline}
+    typed = {"seeds": seeds, "random": sample, "search": search, "baseline": baseline}
+    if sample or search:
+        own |= {"random": None, "search": None}
     own |= {name: value for name, value in typed.items() if value is not None}  # what is typed counts more
-    asked = planned(given, own["seeds"], own["random"], own["baseline"])
-    runs = rows(asked)
+    asked = planned(given, own["seeds"], own["random"], own["search"], own["baseline"])
+    runs = rows(stand_in(asked))
     store = open_store()
-    takes = _cost(store, runs, owner, again)
+    takes = _cost(store, runs, owner, again or bool(asked.search))
+    takes = replace(takes, at_most=bool(asked.search))
     note(takes.sentence)
     if estimate:
         emit(asdict(takes), [], json)
         return 0
+    if asked.search:
+        study = store.add_study(name, spec(asked) | {"again": again}, [], owner=owner)
+        return shown(store, study, json, waiting=searched(store, study, queue, threads=1))
     study = store.add_study(name, spec(asked), runs, owner=owner, again=again)
     return shown(store, study, json, waiting=carried_out(store, study, queue, threads=1))
 
 
-def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: bool) -> Sweep:
+def planned(given: dict[str, Any], seeds: int, sample: int | None, search: int | None, baseline: bool) -> Sweep:
     """The sweep that flags ask for: those with several values are its axes. Raises BadInput, Unavailable."""
     from ctx.sweeps.plan import Sweep, axis, checked
+    from ctx.sweeps.search import check_installed
+
+    if search:
+        check_installed()
 
     several = {name: text for name, typed in given.items() if (text := _several(name, typed))}
     first = dict(given)
@@ -88,7 +110,7 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: boo
     axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
     for name, value in ((one.name, value) for one in axes if one.name in FETCHED for value in one.values):
         prepared(first | {name: [value] if name == "source" else value})
-    return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, baseline=baseline))
+    return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, search=search, baseline=baseline))
 
 
 def _several(name: str, typed: Any) -> str:
@@ -144,8 +166,9 @@ def _cost(store: Store, runs: list[tuple[str, int, RunConfig]], owner: str, agai
 
 def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     """Print a map: its cells' means over the draws, and with --json every run. The exit code."""
-    from ctx.sweeps.found import TARGET, document, folded, frame, importance, metric, spent
-    from ctx.sweeps.plan import swept
+    from ctx.sweeps.found import TARGET, document, folded, frame, importance, spent
+    from ctx.sweeps.plan import metric, swept
+    from ctx.sweeps.search import sentence, summary
 
     asked, rows = swept(study), store.study_runs(study.id)
     assert asked is not None
@@ -164,6 +187,8 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     lines += table([*names, "mean", "95 % from", "to", "draws"], values)
     shares = importance(found, names, TARGET)
     lines += [f"{name} by itself explains {share:.0%} of the variance" for name, share in shares.items()]
+    trials = summary(store, asked, rows) if asked.search else None
+    lines += [sentence(trials), *_best(trials, metric(asked).label)] if trials else []
     emit(
         {
             "study": study.id,
@@ -172,11 +197,21 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
             "runs": document(asked, rows),
             "importance": shares,
             **spent(study, rows),
+            **({"search": trials} if trials else {}),
         },
         lines,
         json,
     )
     return 0 if waiting or all(run.state == "done" for _, _, run in rows) else 1
+
+
+def _best(trials: dict[str, Any], label: str) -> list[str]:
+    """The line on the cell that did best on validation, if one has a score."""
+    best = trials["best"]
+    if best is None:
+        return []
+    said = ", ".join(f"{name} {value}" for name, value in best["cell"].items())
+    return [f"best on validation: {said} ({label} {best['validation']:.3f})"]
 
 
 def _ends(cell: Any) -> list[Value]:

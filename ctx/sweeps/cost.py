@@ -19,6 +19,8 @@ from ctx.workforce import MANY
 class Cost:
     """``runs`` different ones, ``held`` of them in the store already; ``cached`` of the others read frozen layers'
     outputs that were computed for another, ``led`` begin with a source phase that another trains; seconds, all told.
+
+    ``at_most``: it is a search's, whose cells are not known yet.
     """
 
     runs: int
@@ -26,10 +28,13 @@ class Cost:
     cached: int
     led: int
     seconds: float
+    at_most: bool = False
 
     @property
     def sentence(self) -> str:
         """As in “84 runs, about 3 min; 3 more are there already.”"""
+        if self.at_most:
+            return t("At most {n} runs, about {time}.", n=self.runs, time=duration(self.seconds))
         if self.runs == self.held:
             return t("All {n} runs are there already.", n=self.runs)
         words = [t("{n} runs, about {time}", n=self.runs - self.held, time=duration(self.seconds))]

@@ -23,7 +23,7 @@ from ctx.records import ENDED, Row, Study
 from ctx.sweeps import found as sweeps
 from ctx.sweeps.found import SOURCE as ON_SOURCE
 from ctx.sweeps.found import TARGET as ON_TARGET
-from ctx.sweeps.plan import Axis, Sweep
+from ctx.sweeps.plan import Axis, Sweep, metric
 from ctx.ui import page, state
 
 SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
@@ -63,7 +63,7 @@ class _Seen:
     @property
     def title(self) -> str:
         """What the numbers are."""
-        return t("gain over target only") if self.shown == "gain" else sweeps.metric(self.sweep).label
+        return t("gain over target only") if self.shown == "gain" else metric(self.sweep).label
 
     def figure(self, name: str, draw: Callable[[], Figure]) -> Figure:
         """Drawn once for all who look, until another run has ended."""
@@ -138,12 +138,12 @@ def _resume(ids: list[str]) -> None:
 
 def _quantity(sweep: Sweep, table: pd.DataFrame) -> str:
     """Which column is shown."""
-    metric = sweeps.metric(sweep).label
-    titles = {ON_TARGET: t("{metric}, target", metric=metric)}
+    judged = metric(sweep).label
+    titles = {ON_TARGET: t("{metric}, target", metric=judged)}
     if sweep.baseline:
         titles["gain"] = t("gain over target only")
     if table[ON_SOURCE].notna().any():
-        titles[ON_SOURCE] = t("{metric}, source", metric=metric)
+        titles[ON_SOURCE] = t("{metric}, source", metric=judged)
     if len(titles) == 1:
         return ON_TARGET
     chosen = st.segmented_control(
@@ -233,7 +233,7 @@ def _worth(sweep: Sweep, table: pd.DataFrame) -> None:
         if axis.name != sweeps.SIZE and len(axis.values) > 1 and usual in axis.values:
             own = own[own[axis.name].map(str) == str(usual)]
             told.append(f"{label(axis.name)} {charts_maps.written(usual)}")
-    found = sweeps.labels_worth(own, sweeps.metric(sweep).higher_is_better).to_dict("records")
+    found = sweeps.labels_worth(own, metric(sweep).higher_is_better).to_dict("records")
     words = [_worth_of(int(row["size"]), row["needs"], int(found[0]["size"])) for row in found if row["needs"] > 0]
     if never := [int(row["size"]) for row in found if row["needs"] != row["needs"]]:
         sizes = ", ".join(map(str, never))
