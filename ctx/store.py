@@ -215,10 +215,23 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
             self._change([run_id], values)
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Put runs aside; waiting and running ones are stopped. `undelete` brings them back until ``ctx gc``."""
+        """Put runs aside; waiting and running ones are stopped, and so is a search that has no others.
+
+        `undelete` brings them back until ``ctx gc``.
+        """
         ids = list(ids)
         self.request_stop(ids)
         self._change(ids, {"deleted": time.time()})
+        of = select(study_runs.c.study_id).where(study_runs.c.run_id.in_(ids))
+        left = (
+            select(study_runs.c.study_id).join(runs, runs.c.id == study_runs.c.run_id).where(runs.c.deleted.is_(None))
+        )
+        with self._reading() as connection:
+            gone = set(connection.execute(of).scalars()) - set(
+                connection.execute(left.where(study_runs.c.study_id.in_(of))).scalars()
+            )
+        for study_id in gone:
+            self.hold_search(study_id)
 
     def undelete(self, ids: Iterable[str]) -> None:
         """Bring back runs that `delete` put aside."""

@@ -32,7 +32,7 @@ def searched(store: Store, found: Study, queue: bool, threads: int | None = None
         ensure(store.url)
         note(f"The search is queued: `ctx show {found.id}` says how it stands.")
         return True
-    many = f"at most {sweep.most * sweep.draws * (1 + sweep.baseline)}"
+    many = f"at most {sweep.most_runs}"
     while trained(store, found, many, threads) and _goes_on(store, found):
         pass
     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,7 +66,7 @@ def sweep(
     """Train every combination of the flags that have several values (--lam 0,0.5,1 --freeze-layers 4..6)."""
     from ctx.store import open_store
     from ctx.sweeps.file import read
-    from ctx.sweeps.plan import rows, spec, stand_in
+    from ctx.sweeps.plan import rows, spec
 
     own: dict[str, Any] = {"seeds": 3, "random": None, "search": None, "baseline": False}
     if file is not None:
@@ -77,19 +77,17 @@ def sweep(
         own |= {"random": None, "search": None}
     own |= {name: value for name, value in typed.items() if value is not None}  # what is typed counts more
     asked = planned(given, own["seeds"], own["random"], own["search"], own["baseline"])
-    runs = rows(stand_in(asked))
     store = open_store()
-    takes = _cost(store, runs, owner, again or bool(asked.search))
-    takes = replace(takes, at_most=bool(asked.search))
+    runs = [] if asked.search else rows(asked)
+    takes = _cost(store, asked, runs, owner, again)
     note(takes.sentence)
     if estimate:
         emit(asdict(takes), [], json)
         return 0
-    if asked.search:
-        study = store.add_study(name, spec(asked) | {"again": again}, [], owner=owner)
-        return shown(store, study, json, waiting=searched(store, study, queue, threads=1))
-    study = store.add_study(name, spec(asked), runs, owner=owner, again=again)
-    return shown(store, study, json, waiting=carried_out(store, study, queue, threads=1))
+    keeps = spec(asked) | ({"again": again} if asked.search else {})
+    study = store.add_study(name, keeps, runs, owner=owner, again=again)
+    carry = searched if asked.search else carried_out
+    return shown(store, study, json, waiting=carry(store, study, queue, threads=1))
 
 
 def planned(given: dict[str, Any], seeds: int, sample: int | None, search: int | None, baseline: bool) -> Sweep:
@@ -157,9 +155,11 @@ def _setting(name: str, base: RunConfig) -> str:
     raise BadInput(f"{name} belongs to a part that this sweep does not use: choose the part, or leave the flag out.")
 
 
-def _cost(store: Store, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool) -> Cost:
-    from ctx.sweeps.cost import cost
+def _cost(store: Store, asked: Sweep, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool) -> Cost:
+    from ctx.sweeps.cost import cost, cost_of_search
 
+    if asked.search:
+        return cost_of_search(asked, store.runs(["done"], limit=200), workers=1)
     held = [] if again else [run.key for run in store.runs(["done"], owner=owner, limit=None)]
     return cost(runs, held, store.runs(["done"], limit=200), workers=1)
 
@@ -168,7 +168,7 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     """Print a map: its cells' means over the draws, and with --json every run. The exit code."""
     from ctx.sweeps.found import TARGET, document, folded, frame, importance, spent
     from ctx.sweeps.plan import metric, swept
-    from ctx.sweeps.search import sentence, summary
+    from ctx.sweeps.search import caution, sentence, summary
 
     asked, rows = swept(study), store.study_runs(study.id)
     assert asked is not None
@@ -188,7 +188,7 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     shares = importance(found, names, TARGET)
     lines += [f"{name} by itself explains {share:.0%} of the variance" for name, share in shares.items()]
     trials = summary(store, asked, rows) if asked.search else None
-    lines += [sentence(trials), *_best(trials, metric(asked).label)] if trials else []
+    lines += [sentence(trials), *_best(trials, metric(asked).label), caution()] if trials else []
     emit(
         {
             "study": study.id,

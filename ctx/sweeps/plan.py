@@ -64,6 +64,11 @@ class Sweep(BaseModel):
         return change(self.base, "target.size", None) if varies else self.base
 
     @property
+    def most_runs(self) -> int:
+        """How many runs that are, with the draws and the baselines, if no two are alike."""
+        return self.most * self.draws * (1 + self.baseline)
+
+    @property
     def cells(self) -> list[dict[str, Any]]:
         """Settings by name, as a grid is read: the last axis fastest; those of a random sample in their order.
 
@@ -84,7 +89,7 @@ def checked(sweep: Sweep) -> Sweep:
         raise BadInput(t("A map judges runs by the target's test split: choose a target."))
     _check_axes(sweep.axes)
     _check_part(sweep)
-    count = sweep.most * sweep.draws * (1 + sweep.baseline)
+    count = sweep.most_runs
     if count > MOST_RUNS:
         raise BadInput(
             t(

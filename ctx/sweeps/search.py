@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NEEDS = "optuna>=5,<6"
 FIRST = 6  # cells at most that are drawn at random before there is anything to go by, and trained together
-MOST_ASKED = 100  # answers in a row that name cells which were tried already
+MOST_ASKED = 50  # answers in a row that name cells which were tried already
 NUMBERS = (int, float)
 
 
@@ -175,6 +175,13 @@ def sentence(trials: Mapping[str, Any]) -> str:
     return said + (" " + t("{n} of them failed.", n=trials["failed"]) if trials["failed"] else "")
 
 
+def caution() -> str:
+    """What a reader of a searched map's averages has to know."""
+    return t(
+        "Values that did well were tried more often: averages over other settings, and what matters, lean to them."
+    )
+
+
 # -- in the store
 
 
@@ -182,7 +189,7 @@ def begin(store: Store, study: Study) -> None:
     """Let a search go on: its next cells are chosen once all its runs have ended. Nothing where enough were tried."""
     sweep = swept(study)
     assert sweep is not None
-    if sweep.search is not None and len(_cells(store.study_runs(study.id))) < sweep.most:
+    if sweep.search is not None and not enough(sweep, store.study_runs(study.id)):
         store.add_job("search", {"study": study.id}, study.owner)
 
 
@@ -198,5 +205,6 @@ def carry_on(store: Store, job: Job) -> dict[str, Any]:
     return {"cells": chosen}
 
 
-def _cells(found: Sequence[Row]) -> set[str]:
-    return {at for at, _, _ in found if not cell_of(at)[1]}
+def enough(sweep: Sweep, found: Sequence[Row]) -> bool:
+    """Whether all cells that a search may try are in its study, trained or not."""
+    return len({at for at, _, _ in found if not cell_of(at)[1]}) >= sweep.most
