@@ -144,7 +144,7 @@ def test_a_search_tells_how_many_cells_were_tried_and_which_did_best_on_validati
     assert not app.exception
     said = texts(app).replace("\u2060", "").replace("\\", "")
     assert "3 of 4 cells were tried: Optuna chose them by the validation score." in said
-    assert "Best by it: λ" in said
+    assert "Best on validation: λ" in said
     assert "which the search never saw" in said
     assert not [one for one in app.button if one.label in ("Pause", "Go on")]
     next(one for one in app.button if one.label.startswith("Another")).click().run()

@@ -39,7 +39,10 @@ def show() -> None:
         if study is not None:
             st.warning(t("Study {id} is no map: the Lab shows it.", id=study.id))
     st.write(
-        t("Choose what varies. Every combination is trained, several times over; work that is the same is done once.")
+        t(
+            "Choose what varies. Every combination, or some, is trained several times over; "
+            "work that is the same is done once."
+        )
     )
     maps_setup.show(asked(st.query_params.to_dict(), store))
     _earlier(store)

@@ -24,7 +24,7 @@ from ctx.sweeps import found as sweeps
 from ctx.sweeps.found import SOURCE as ON_SOURCE
 from ctx.sweeps.found import TARGET as ON_TARGET
 from ctx.sweeps.plan import Axis, Sweep, metric
-from ctx.sweeps.search import begin
+from ctx.sweeps.search import begin, enough
 from ctx.ui import maps_search, page, state
 
 SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
@@ -88,13 +88,13 @@ def _table(what: str, _sweep: Sweep, _rows: list[Row]) -> pd.DataFrame:
 
 def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     _standing(study, sweep, rows)
+    if study.is_search:
+        maps_search.told(study, sweep, rows)
     done = sorted(run.id for _, _, run in rows if run.state == "done")
     what = f"map {study.id} {sha1(','.join(done).encode(), usedforsecurity=False).hexdigest()}"
     table = _table(what, sweep, rows)
     seen = _Seen(study, sweep, table, _quantity(sweep, table), what)
     over = _over(study, rows)
-    if study.is_search:
-        maps_search.told(study, sweep, rows)
     if table[seen.shown].notna().sum() == 0:
         waits = t("The first cells appear here in a moment. You may close this page: the runs go on.")
         st.info(t("No run has a result.") if over else waits)
@@ -114,7 +114,7 @@ def _standing(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     runs = {run.id: run for _, _, run in rows}
     states = [run.state for run in runs.values()]
     ended = sum(one in ENDED for one in states)
-    if study.is_search and not _over(study, rows):
+    if study.is_search and not enough(sweep, rows):
         most = sweep.most_runs
         st.progress(ended / most, t("{n} runs, of {all} at most", n=ended, all=most))
     else:

@@ -26,10 +26,11 @@ def told(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     words = [sentence(trials)]
     if best := trials["best"]:
         cell = ", ".join(f"{label(name)} {written(value)}" for name, value in best["cell"].items())
-        score = number(best["validation"])
-        words.append(t("Best by it: {cell}, {metric} {score}.", cell=cell, metric=metric(sweep).label, score=score))
-    words.append(t("What the map shows are results on the test split, which the search never saw."))
-    st.caption(page.literal(" ".join([*words, caution()])))
+        judged, score = metric(sweep).label, number(best["validation"])
+        words.append(t("Best on validation: {cell} ({metric} {score}).", cell=cell, metric=judged, score=score))
+    st.write(page.literal(" ".join(words)))
+    tested = t("What the map shows are results on the test split, which the search never saw.")
+    st.caption(page.literal(f"{tested} {caution()}"))
 
 
 @st.cache_resource(show_spinner=False, max_entries=100, ttl=60)
