@@ -220,6 +220,23 @@ def test_what_is_being_chosen_while_somebody_pauses_is_not_queued(store: Store) 
     assert len(choose(store) or []) == 2
 
 
+def test_a_failed_run_that_is_taken_up_again_while_somebody_chooses_is_waited_for(store: Store) -> None:
+    study = started(store)
+    choose(store)
+    claimed = store.claim("me", threads=1)
+    assert claimed is not None
+    store.finish(claimed, "failed", error="There is too little memory.")
+    train(store, study)
+    job = store.claim_job("me", ["search"])
+    assert job is not None
+    store.resume(claimed.id)
+    assert carry_on(store, job) == {"cells": []}
+    assert len(cells(store, study)) == 2
+    assert choose(store) is None
+    train(store, study)
+    assert len(choose(store) or []) == 1
+
+
 def test_a_worker_that_dies_while_choosing_is_replaced_and_nothing_is_queued_twice(store: Store) -> None:
     study = started(store)
     first = store.claim_job("me", ["search"], lease_seconds=-1)

@@ -199,12 +199,20 @@ def carry_on(store: Store, job: Job) -> dict[str, Any]:
     study = store.study(job.payload["study"])
     sweep = swept(study)
     assert sweep is not None
-    chosen = next_cells(sweep, tried(store, sweep, store.study_runs(study.id)))
-    if chosen:
+    found = store.study_runs(study.id)
+    told = tried(store, sweep, found)
+    training = len(told) < _count(found)  # a failed run has just been taken up again: once more when it has ended
+    chosen = [] if training else next_cells(sweep, told)
+    if chosen or training:
         store.extend_study(study, rows(sweep, chosen), job, again=bool(study.config.get("again")))
     return {"cells": chosen}
 
 
 def enough(sweep: Sweep, found: Sequence[Row]) -> bool:
     """Whether all cells that a search may try are in its study, trained or not."""
-    return len({at for at, _, _ in found if not cell_of(at)[1]}) >= sweep.most
+    return _count(found) >= sweep.most
+
+
+def _count(found: Sequence[Row]) -> int:
+    """How many cells rows are of."""
+    return len({at for at, _, _ in found if not cell_of(at)[1]})
