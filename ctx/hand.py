@@ -166,6 +166,13 @@ def _predict(store: Store, job: Job, threads: int) -> dict[str, dict[str, float]
     return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}
 
 
+def _search(store: Store, job: Job, threads: int) -> dict[str, Any]:
+    """Choose what a search trains next, and queue it: {"study": id}."""
+    from ctx.sweeps.search import carry_on
+
+    return carry_on(store, job)
+
+
 JOBS: dict[str, Callable[[Store, Job, int], dict[str, Any] | None]] = {
     "fetch": _fetch,
     "encode": _encode,
@@ -173,4 +180,5 @@ JOBS: dict[str, Callable[[Store, Job, int], dict[str, Any] | None]] = {
     "preview": _preview,
     "import": _import,
     "predict": _predict,
+    "search": _search,
 }

@@ -114,6 +114,7 @@ class Workforce:
             "describe",
             "preview",
             "import",
+            "search",
         ):  # somebody is looking: these don't wait for runs
             if load.jobs.get(kind) and self._at(kind) == 0:
                 self._tell(

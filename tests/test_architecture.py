@@ -34,6 +34,7 @@ LAYERS = {
         "embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases attempts queue frames store migrations",
+    "maps": "lab.names lab.effect lab.settings sweeps.plan sweeps.search",
     "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
@@ -46,6 +47,7 @@ LAYERS = {
 # Not everything below is seen: the engine is reached by workers alone, and the loop knows no store and no page.
 BLIND = {
     "store": {"engine"},
+    "maps": {"engine"},
     "shown": {"engine"},
     "command line": {"engine"},
     "pages' blocks": {"engine", "command line"},

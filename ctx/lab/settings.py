@@ -21,6 +21,7 @@ from ctx.registry import OWNER, contexts, make, part, registry
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 LISTS = {"penalty": "penalties", "augment": "augment"}
 Kind = Literal["choice", "switch", "whole", "number", "text"]
+LONGEST = 12  # characters of a number
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,28 @@ def setting(config: RunConfig, name: str) -> Setting:
         if one.name == name:
             return one
     raise BadInput(t("There is no setting “{name}” here: it belongs to another choice of parts.", name=name))
+
+
+def from_text(one: Setting, text: str) -> Any:
+    """The value that a text means for a setting; raises BadInput with what would do."""
+    if one.optional and text in ("auto", "all", "none", ""):
+        return None
+    if one.kind == "switch" and text in ("on", "off"):
+        return text == "on"
+    if one.kind in ("whole", "number"):
+        try:
+            if len(text) > LONGEST:
+                raise ValueError
+            return int(text) if one.kind == "whole" else float(text)
+        except ValueError:
+            raise BadInput(t("it should be a number")) from None
+    for option in one.options:
+        if str(option) == text:
+            return option
+    if one.kind == "text":
+        return text
+    known = ", ".join(["on", "off"] if one.kind == "switch" else [str(option) for option in one.options])
+    raise BadInput(t("it should be one of: {known}", known=known))
 
 
 def change(config: RunConfig, name: str, value: Any) -> RunConfig:
