@@ -53,7 +53,7 @@ def test_a_sweeps_file_varies_it(home: Path) -> None:
     file = home / "sweep.yaml"
     file.write_text("target: lesson/base\nschedule: target-only\nbackbone: mlp\nhalf: [false, true]\n")
     given, _ = read(file)
-    sweep = planned(given, 1, None, False)
+    sweep = planned(given, 1, None, None, False)
     assert sweep.axes == (Axis(name="half", values=(False, True)),)
     assert [one.half for _, _, one in rows(sweep)] == [False, True]
     file.write_text("target: lesson/base\nschedule: target-only\nbackbone: mlp\nhalf: true\nepochs: [1, 2]\n")
