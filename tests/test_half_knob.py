@@ -57,7 +57,7 @@ def test_a_sweeps_file_varies_it(home: Path) -> None:
     assert sweep.axes == (Axis(name="half", values=(False, True)),)
     assert [one.half for _, _, one in rows(sweep)] == [False, True]
     file.write_text("target: lesson/base\nschedule: target-only\nbackbone: mlp\nhalf: true\nepochs: [1, 2]\n")
-    assert all(one.half for _, _, one in rows(planned(read(file)[0], 1, None, False)))
+    assert all(one.half for _, _, one in rows(planned(read(file)[0], 1, None, None, False)))
 
 
 def test_a_map_counts_what_runs_of_several_depths_do_not_share() -> None:
