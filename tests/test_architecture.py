@@ -33,7 +33,7 @@ LAYERS = {
         "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings "
         "logistic linear_probes gathered heads"
     ),
-    "store": "schema database connection records jobs leases attempts queue frames store migrations",
+    "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
     "workers": "manifest checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
