@@ -75,10 +75,9 @@ class Handover:
         if self.path:
             self.moments.append(Moment(step, kind, {name: float(value) for name, value in values.items()}))
 
-    def ended(self, at: Position, kind: Kind) -> str | None:
-        """The phase's name where this event of the run ends it; None where it is nobody else's."""
-        ends = kind == "epoch" and (at.phase, at.epoch, at.update) == (1, 0, 0)
-        return self.path.stem if self.path and ends else None
+    def ended(self, at: Position) -> str | None:
+        """The phase's name where the run has just ended it; None where it is nobody else's."""
+        return self.path.stem if self.path and (at.phase, at.epoch, at.update) == (1, 0, 0) else None
 
     def keep(self, model: Model, at: Position, values: Mapping[str, float]) -> None:
         """The phase has ended: with these weights, there, with these values of its last epoch.

@@ -53,29 +53,23 @@ def points_of(run_id: str, *conditions: ColumnElement[bool]) -> CompoundSelect[A
 def settle(connection: Connection, run: Run, phase: Ended, points: Sequence[Point]) -> Sequence[Point]:
     """A run has ended a phase, and ``points`` are not written yet: those that must be.
 
-    A run that took the phase over has written none of it; it refers to a run of the same owner that holds all of it,
-    and its own are the points that differ, as its constant guesses may, and those of the last update. Where no run
-    holds it, this one does.
+    A run that took the phase over has written none of it. It refers to a run of the same owner that holds the phase;
+    its own are the points that differ, as its constant guesses may, and those of the last update. A run that trained
+    the phase has written most of it and holds it, as does one that finds nobody all of whose points are its own too.
     """
-    written = connection.execute(select(metrics.c.step).where(metrics.c.run_id == run.id).limit(1)).first()
-    holder, own = None, points
-    if not written:
-        holds = and_(runs.c.phase == phase.name, runs.c.phase_run.is_(None), runs.c.owner == run.owner)
-        kept = select(runs.c.id).where(holds, runs.c.deleted.is_(None), runs.c.id != run.id)
-        first = kept.order_by(runs.c.created, runs.c.id).limit(1)
-        holder = connection.execute(first.with_for_update(read=True)).scalar()  # its points stay until this is written
-    if holder is not None:
-        before = select(metrics.c.step, metrics.c.name, metrics.c.value)
-        found = connection.execute(before.where(metrics.c.run_id == holder, metrics.c.step < phase.step))
-        there = {(row.step, row.name): row.value for row in found}
-        mine = {(step, name): finite(value) for step, name, value in points}
-        if there.keys() <= mine.keys():
-            own = [(*at, value) for at, value in mine.items() if at not in there or there[at] != value]
-        else:
-            holder = None
+    holds = and_(runs.c.phase == phase.name, runs.c.phase_run.is_(None), runs.c.owner == run.owner)
+    kept = select(runs.c.id).where(holds, runs.c.deleted.is_(None), runs.c.id != run.id)
+    first = kept.order_by(runs.c.created, runs.c.id).limit(1)
+    holder = connection.execute(first.with_for_update(read=True)).scalar()  # its points stay until this is written
+    before = select(metrics.c.step, metrics.c.name, metrics.c.value)
+    found = connection.execute(before.where(metrics.c.run_id == holder, metrics.c.step < phase.step))
+    there = {(row.step, row.name): row.value for row in found}
+    mine = {(step, name): finite(value) for step, name, value in points}
+    if not there.keys() <= mine.keys():
+        holder, there = None, {}
     values = {"phase": phase.name, "phase_step": phase.step, "phase_run": holder}
     connection.execute(update(runs).where(runs.c.id == run.id).values(values))
-    return own
+    return [(*at, value) for at, value in mine.items() if at not in there or there[at] != value]
 
 
 def let_go(connection: Connection, going: ColumnElement[bool]) -> None:

@@ -249,7 +249,7 @@ class Trainer:
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:
         if self.handover and self.at.phase == 0:
             self.handover.note(self.at.step, kind, values)
-        ended = self.handover.ended(self.at, kind) if self.handover else None
+        ended = self.handover.ended(self.at) if self.handover else None
         return Event(self.at.step, self.setup.steps, kind, values, self.snapshot, ended=ended)
 
     def _end(self) -> Event:

@@ -142,6 +142,17 @@ def test_what_is_read_is_what_a_run_with_points_of_its_own_reads(runs: Runs, nam
     assert frames[0].equals(frames[1])
 
 
+def test_runs_that_had_it_at_the_same_time_have_points_of_their_own(runs: Runs) -> None:
+    one, two = runs.begin(), runs.begin(2.0)
+    runs.store.write(two, runs.part(two, 0, 2))
+    runs.train(one)
+    runs.store.write(two, runs.part(two, 3, LAST), ended=PHASE)
+    runs.go_on(two, True)
+    assert rows(runs.store, two) == len(runs.points[two.id])
+    runs.purge(one)
+    runs.whole(two)
+
+
 def test_many_runs_are_read_with_a_statement_each(runs: Runs) -> None:
     runs.train(runs.begin())
     children = [runs.take_over(runs.begin()) for _ in range(5)]
