@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctx import data, kept
+from ctx import data, kept, machine
 from ctx.parts import Backbone, Context, Example, Task
 from ctx.sampling import Sampler, lengths_of
 
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
+    from ctx.fused import Places
 
 MOST_DRAWN = 100  # choices of rows that are kept: a draw's arms have them in common
 BUCKET = 8  # token lengths are padded to a multiple of this
@@ -68,6 +69,7 @@ class Batch:
 
     def __init__(self, encoded: Encoded, rows: np.ndarray, length: int = 0) -> None:
         self.encoded, self.rows = encoded, rows
+        self.places: dict[int, Places] = {}  # in attention, by its heads
         longest = int(encoded.lengths[rows].max())
         self.length = length or (-(-longest // BUCKET) * BUCKET if encoded.tokens else longest)
 
@@ -170,6 +172,7 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
             kept.named(name, LAYOUT, backbone.version, task.name, task.version) if data.worth_keeping(context) else ""
         )
         _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task, keep)
+        machine.keep_tokens(backbone, choice, float(_memo[name].lengths.mean()))
         while len(_memo) > 8:
             _memo.popitem(last=False)
     _memo.move_to_end(name)

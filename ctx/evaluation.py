@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ctx.batches import Batch, ContextRows, Encoded
 from ctx.parts import Task
+from ctx.plan import FEWEST_LOOKED, Phase
 from ctx.setup import Setup
 
-FIRST, CURVE, WRITTEN = 150, 500, 100  # validation examples before training; at an epoch; there where texts are written
+WRITTEN = 100  # validation examples that an epoch's end looks at where texts are written
 ROWS, TOKENS = 128, 4096  # a forward pass: at most so many rows and, padded, so many tokens
 
 
@@ -114,10 +115,15 @@ class Evaluator:
         few = some(rows, looks) if found and looks else rows
         return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
 
-    def look(self, first: bool = False) -> dict[str, float]:
-        """Every context's metrics on some of its validation examples, as points of a curve; ``first``: in a moment."""
-        looks = self.setup.task.looks
-        most = min(FIRST, looks or FIRST) if first else CURVE if looks is None else WRITTEN
+    def look(self, phase: Phase | None) -> dict[str, float]:
+        """Every context's metrics on some of its validation examples, as points of a curve, at an epoch's end.
+
+        None: before any phase, in a moment.
+        """
+        looks, first = self.setup.task.looks, phase is None
+        most = FEWEST_LOOKED if phase is None else phase.looked(self.setup.config.optim.batch)
+        if looks is not None:
+            most = min(most, looks) if first else WRITTEN
         values: dict[str, float] = {}
         for key, rows in self.setup.rows.items():
             metrics = self.metrics(key, some(rows.validation, most), 0 if first else looks)

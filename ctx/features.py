@@ -19,7 +19,8 @@ import numpy as np
 from ctx import kept
 
 HEADER = struct.Struct("<4sIII")  # what it is, numbers a state, whether a row is one state, rows
-MAGIC, ENTRY, NUMBER = b"ctx1", 4, 4  # bytes of a checksum, and of a float32
+ENTRY = 4  # bytes of a checksum
+MAGIC = {np.dtype(np.float32): b"ctx1", np.dtype(np.float16): b"ctxh"}
 TOUCH_SECONDS = 60  # between two marks that a file is in use
 
 
@@ -29,9 +30,9 @@ class Rows:
     The file is opened for each call: it may be deleted, and made again by another process, at any time.
     """
 
-    def __init__(self, name: str, lengths: np.ndarray) -> None:
-        """``name`` says what the numbers follow from; ``lengths``: tokens of each row ``[N]``."""
-        self.lengths = lengths
+    def __init__(self, name: str, lengths: np.ndarray, half: bool = False) -> None:
+        """``name`` says what the numbers follow from; ``lengths``: tokens of each row ``[N]``; ``half``: as float16."""
+        self.lengths, self.type = lengths, np.dtype(np.float16 if half else np.float32)
         self.starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         self.path = kept.place("features", name, "bin")
         self.touched = 0.0
@@ -47,14 +48,14 @@ class Rows:
             os.preadv(file, [sums.data], HEADER.size)
             for row in rows[sums[rows] > 0].tolist():
                 begin, numbers = self._place(row, *shape)
-                value = np.empty(numbers, np.float32)
+                value = np.empty(numbers, self.type)
                 if os.preadv(file, [value.data], begin) == value.nbytes and _sum(value) == sums[row]:
                     yield row, value if shape[1] else value.reshape(-1, shape[0])
 
     def write(self, rows: np.ndarray, values: np.ndarray) -> bool:
         """Keep rows ``[n, W]``, or ``[n, T, W]`` of which the padding is left out; gives whether it could.
 
-        ``values`` are float32.
+        ``values`` are float32, or float16 in a file of those.
         """
         if not self.usable:
             return False
@@ -65,7 +66,7 @@ class Rows:
             if file is None or _left(file) < kept.FREE:
                 return False
             if self._shape(file) != shape:
-                os.pwrite(file, HEADER.pack(MAGIC, *shape, len(self.lengths)), 0)
+                os.pwrite(file, HEADER.pack(MAGIC[self.type], *shape, len(self.lengths)), 0)
             for row, value in zip(rows.tolist(), values, strict=True):
                 content = np.ascontiguousarray(value if shape[1] else value[: self.lengths[row]])
                 if os.pwrite(file, content.data, self._place(row, *shape)[0]) < content.nbytes:
@@ -107,14 +108,14 @@ class Rows:
         if len(content) < HEADER.size:
             return None
         magic, width, flat, rows = HEADER.unpack(content)
-        right = (magic, rows) == (MAGIC, len(self.lengths)) and 0 < width < 2**16 and flat < 2
+        right = (magic, rows) == (MAGIC[self.type], len(self.lengths)) and 0 < width < 2**16 and flat < 2
         return (width, bool(flat)) if right else None
 
     def _place(self, row: int, width: int, flat: bool) -> tuple[int, int]:
         """Where a row begins, and its numbers."""
         first, count = (row, 1) if flat else (int(self.starts[row]), int(self.lengths[row]))
         begin = HEADER.size + ENTRY * len(self.lengths)
-        return begin + NUMBER * width * first, width * count
+        return begin + self.type.itemsize * width * first, width * count
 
 
 def _sum(content: np.ndarray) -> int:

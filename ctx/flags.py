@@ -93,6 +93,7 @@ def arguments(config: RunConfig) -> list[str]:
         found += _argument(dashed(name), value)
     found += [] if config.keep == "best" else ["--keep", config.keep]
     found += [] if config.beams == 1 else ["--beams", str(config.beams)]
+    found += ["--half"] if config.half else []
     return [*found, "--seed", str(config.seed)]
 
 

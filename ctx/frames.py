@@ -119,7 +119,8 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
             knobs = _part("", kind, choice)
             found |= {f"{key}.{choice['name']}{name}": value for name, value in knobs.items() if name}
     found |= {f"optim.{name}": value for name, value in (config.get("optim") or {}).items()}
-    return found | {name: config.get(name) for name in ("keep", "seed")} | {"beams": config.get("beams", 1)}
+    found |= {name: config.get(name) for name in ("keep", "seed")}
+    return found | {"beams": config.get("beams", 1), "half": config.get("half", False)}
 
 
 def _part(key: str, kind: str, choice: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from ctx import assets, memory
+from ctx import assets, machine, memory
 from ctx.errors import CtxError, StoreError
 from ctx.jobs import MOST_ATTEMPTS
 from ctx.leases import new_holder
@@ -17,10 +17,11 @@ from ctx.manifest import manifest
 from ctx.records import Job
 from ctx.registry import fetchable
 from ctx.store import Store, open_store
-from ctx.worker import train_claimed
+from ctx.worker import learn_speed, train_claimed
 
 PRELOAD = ("torch", "torch._dynamo", "transformers.models.bert.modeling_bert", "safetensors.torch", "ctx.train")
 REPORT_SECONDS = 0.3
+IDLE_SECONDS = 0.5
 
 
 def serve(pipe: Connection, url: str) -> None:
@@ -34,6 +35,7 @@ def serve(pipe: Connection, url: str) -> None:
     manifest()  # gathered before anybody waits for it
     try:
         pipe.send({"holder": holder, "missing": missing})
+        _measure(pipe)
         while True:
             told = pipe.recv()
             took = False
@@ -52,6 +54,12 @@ def serve(pipe: Connection, url: str) -> None:
             pipe.send({"took": took})
     except (EOFError, OSError):
         return
+
+
+def _measure(pipe: Connection) -> None:
+    """Learn how fast this machine is, once, while nobody waits."""
+    if not pipe.poll(0 if machine.speeds() else IDLE_SECONDS):
+        learn_speed(leave=pipe.poll)
 
 
 def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
@@ -158,6 +166,13 @@ def _predict(store: Store, job: Job, threads: int) -> dict[str, dict[str, float]
     return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}
 
 
+def _search(store: Store, job: Job, threads: int) -> dict[str, Any]:
+    """Choose what a search trains next, and queue it: {"study": id}."""
+    from ctx.sweeps.search import carry_on
+
+    return carry_on(store, job)
+
+
 JOBS: dict[str, Callable[[Store, Job, int], dict[str, Any] | None]] = {
     "fetch": _fetch,
     "encode": _encode,
@@ -165,4 +180,5 @@ JOBS: dict[str, Callable[[Store, Job, int], dict[str, Any] | None]] = {
     "preview": _preview,
     "import": _import,
     "predict": _predict,
+    "search": _search,
 }

@@ -6,16 +6,27 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, insert, or_, select, update
 
 from ctx.connection import Base
 from ctx.errors import BadInput
-from ctx.records import WAITING, Job, as_job, clean, new_id
-from ctx.schema import jobs
+from ctx.records import UNFINISHED, WAITING, Job, as_job, clean, new_id
+from ctx.schema import jobs, runs, study_runs
 
-KINDS = ("fetch", "encode", "predict", "describe", "preview", "import")
+KINDS = ("fetch", "encode", "predict", "describe", "preview", "import", "search")
 LEASE_SECONDS = 20.0
 MOST_ATTEMPTS = 3
+
+
+def claimable(now: float) -> ColumnElement[bool]:
+    """Queued jobs, and running ones whose worker has died; a search once no run of its study waits, runs or is paused.
+
+    So a search that was queued once goes on by itself whoever ends its runs, and whatever was killed in between.
+    """
+    free = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until < now))
+    own = and_(study_runs.c.study_id == jobs.c.payload["study"].as_string(), study_runs.c.run_id == runs.c.id)
+    unfinished = exists().where(own, runs.c.state.in_(UNFINISHED), runs.c.deleted.is_(None))
+    return and_(free, or_(jobs.c.kind != "search", ~unfinished))
 
 
 class Jobs(Base):
@@ -31,9 +42,7 @@ class Jobs(Base):
             for row in connection.execute(alike).mappings():
                 if row["payload"] == payload:
                     return as_job(row)
-            values = {"id": new_id(), "kind": kind, "payload": payload, "owner": owner, "state": "queued"}
-            connection.execute(insert(jobs).values(**values, progress="", attempt=0, created=time.time()))
-            return _one(connection, str(values["id"]))
+            return _one(connection, queued_job(connection, kind, payload, owner))
 
     def job(self, job_id: str) -> Job:
         """The job of this id; raises BadInput."""
@@ -55,10 +64,35 @@ class Jobs(Base):
         wanted = clean(payload)
         return next((job for job in self.jobs(states=None, kind=kind) if job.payload == wanted), None)
 
-    def claim_job(self, lease_owner: str, kinds: Iterable[str], lease_seconds: float = LEASE_SECONDS) -> Job | None:
-        """Take the oldest waiting job of these kinds, or one whose worker has died; None where there is none."""
+    def search_job(self, study_id: str) -> Job | None:
+        """The latest job that chooses a search's next cells: it waits or is at work as long as the search goes on."""
+        own = and_(jobs.c.kind == "search", jobs.c.payload["study"].as_string() == study_id)
+        waiting_first = case((jobs.c.state.in_(WAITING), 0), else_=1)
+        with self._reading() as connection:
+            query = select(jobs).where(own).order_by(waiting_first, jobs.c.created.desc()).limit(1)
+            row = connection.execute(query).mappings().first()
+        return as_job(row) if row is not None else None
+
+    def hold_search(self, study_id: str) -> None:
+        """Choose no more cells for a search, not even those that are being chosen just now."""
+        own = and_(jobs.c.kind == "search", jobs.c.payload["study"].as_string() == study_id)
+        with self._writing() as connection:
+            held = update(jobs).where(own, jobs.c.state.in_(WAITING))
+            connection.execute(held.values(state="stopped", ended=time.time()))
+
+    def claim_job(
+        self,
+        lease_owner: str,
+        kinds: Iterable[str],
+        lease_seconds: float = LEASE_SECONDS,
+        only: str | None = None,
+    ) -> Job | None:
+        """Take the oldest waiting job of these kinds, or one whose worker has died; None where there is none.
+
+        ``only`` names the one to take.
+        """
         now = time.time()
-        free = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until < now))
+        free = and_(claimable(now), jobs.c.id == only) if only else claimable(now)
         oldest = select(jobs.c.id).where(free, jobs.c.kind.in_(list(kinds))).order_by(jobs.c.created).limit(1)
         with self._reading() as connection:
             if not connection.execute(oldest).first():
@@ -83,6 +117,13 @@ class Jobs(Base):
         mine = and_(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == "running")
         with self._writing() as connection:
             return connection.execute(update(jobs).where(mine).values(**values)).rowcount == 1
+
+
+def queued_job(connection: Connection, kind: str, payload: dict[str, Any], owner: str) -> str:
+    """Queue a job; its id."""
+    values = {"id": new_id(), "kind": kind, "payload": payload, "owner": owner, "state": "queued"}
+    connection.execute(insert(jobs).values(**values, progress="", attempt=0, created=time.time()))
+    return str(values["id"])
 
 
 def _one(connection: Connection, job_id: str) -> Job:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ctx.home import home
 
-FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens", "previews")
+FOLDERS = ("cards", "pairs", "distances", "embeddings", "splits", "tokens", "previews", "speeds", "lengths")
 BULKY = ("features", "phases")  # bounded by themselves: they would push out the others
 BULKY_BYTES, FREE = 2e9, 1e9  # these may take, the least recently used go; what a disk must have left for one more
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 Row = Mapping[Hashable, object]
 CONTEXTS = ("source", "target")
-OTHERS = ("keep", "beams")  # settings that belong to no part
+OTHERS = ("keep", "beams", "half")  # settings that belong to no part
 ORDER = ("schedule", "tuning", "backbone", "balancer", "penalties", "penalty", "augment", "source", "target")
 
 
@@ -51,6 +51,8 @@ def piece(name: str, value: object) -> str:
     kind, _, knob = name.partition(".")
     if name == "beams":
         return f"beams {written(value)}"
+    if name == "half":
+        return "half precision" if value else "full precision"
     if not knob or knob.isdigit():
         return written(value)
     spoken = "λ" if knob == "lam" else knob.replace("_", " ").replace(".", " ")

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, scaled_dot_product_attention
 
+from ctx import fused
+
 if TYPE_CHECKING:
     from ctx.batches import Batch
 
@@ -57,16 +59,20 @@ class AttentionLayer(nn.Module):
 class PackedLayer(AttentionLayer):
     """A layer of BERT's kind that spends nothing on padding: only attention sees it (Zeng et al. 2022).
 
-    Where a row's numbers must not depend on its company, to the bit, it runs padded (`Batch.alone`).
+    Where it learns and its parts are plain it runs as `ctx.fused` has it. Where a row's numbers must not depend on its
+    company, to the bit, it runs padded (`Batch.alone`).
     """
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """``[B, T, W]`` to ``[B, T, W]``, zeros at padding."""
-        if batch.alone or len(batch.real) == batch.mask.numel():
-            return super().forward(hidden, batch)
         layer: Any = self.inner
-        own = layer.attention.self
+        if batch.alone:
+            return super().forward(hidden, batch)
         x = hidden.flatten(0, 1).index_select(0, batch.real)  # [N, W], the real tokens
+        plain = fused.layer(layer) if torch.is_grad_enabled() else None
+        if plain is not None and (x.requires_grad or any(weight.requires_grad for weight in plain.weights)):
+            return _placed(fused.learning(x, batch, plain), batch)
+        own = layer.attention.self
         query, key, value = (self._heads(part(x), batch) for part in (own.query, own.key, own.value))
         drop = own.dropout.p if own.training else 0.0
         seen = scaled_dot_product_attention(query, key, value, batch.mask[:, None, None, :], drop)  # [B, H, T, W / H]

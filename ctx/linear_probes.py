@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ctx.batches import rows_of
 from ctx.config import canonical
-from ctx.evaluation import CURVE, some
+from ctx.evaluation import some
 from ctx.logistic import Problems, Solution, solve
+from ctx.plan import MOST_LOOKED
 from ctx.prefix import Memo, memo
 from ctx.preview import RIDGE, TOLERANCE, Asked, Preview, Scores
 from ctx.setup import Setup
@@ -85,7 +86,7 @@ class _Probe:
     def _read(self, trainer: Trainer, progress: Progress) -> None:
         """The features and labels of every row that any head learns from or is judged by."""
         trainer.begin()
-        self.judged = {key: some(rows.validation, CURVE) for key, rows in self.first.rows.items()}
+        self.judged = {key: some(rows.validation, MOST_LOOKED) for key, rows in self.first.rows.items()}
         learn = {key: [setup.rows[key].learn for setup in self.setups] for key in self.first.rows}
         learn["target"] = [rows for draws in self.targets for rows in draws]
         self.learnt = {key: np.unique(np.concatenate(rows)) for key, rows in learn.items()}

@@ -12,6 +12,8 @@ from ctx.errors import BadInput, Unavailable
 from ctx.records import Run
 
 if TYPE_CHECKING:
+    from ctx.model import Model
+    from ctx.setup import Setup
     from ctx.state import State
 
 
@@ -30,15 +32,25 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
     setup = trainer.setup
     context = setup.rows["target"].context
     example = setup.task.typed(text, context)
-    encoded = encoded_rows("a visitor's text", [example], context, setup.backbone, setup.task)
+    encoded = encoded_rows("", [example], context, setup.backbone, setup.task)
     batch = encoded.batch(np.arange(1))
+    depth = _depth(setup, trainer.model) if config.half else 0
     head = trainer.model.eval().heads[space_of(context.labels)]
     with torch.inference_mode():
-        found = setup.task.answer(head, trainer.model.run(batch), batch, setup.backbone, setup.config.beams)
+        frozen = trainer.features.hidden(trainer.model, setup.weights, depth, batch, half=config.half)
+        hidden = trainer.model.run(batch, start=depth, hidden=frozen)
+        found = setup.task.answer(head, hidden, batch, setup.backbone, config.beams)
     said = setup.task.said(found, encoded.references, [example], context.labels)
     if said is not None:
         return str(said[0])
     return dict(zip(context.labels, softmax(found[0].astype(float)).tolist(), strict=True))
+
+
+def _depth(setup: Setup, model: Model) -> int:
+    """How many blocks were frozen when the run ended."""
+    epochs = setup.phases[-1].epochs
+    groups = setup.tuning.groups(model, (epochs - 1) / epochs)
+    return model.learn([p for parameters, _ in groups for p in parameters])
 
 
 def of_run(run: Run, text: str) -> dict[str, float] | str:

@@ -3,7 +3,8 @@
 A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
 bucket, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier run or not.
 Kept for the life of the process; where computing them takes a pretrained encoder on disk, for all processes: one state
-a text beside the memory, a state a token instead of it.
+a text beside the memory, a state a token instead of it. In half precision, where a run asks for it: whatever these
+blocks give it is rounded to IEEE float16, kept or not, so that its numbers don't depend on what was there.
 Augmented examples are no rows of a context: theirs is computed plainly, batch by batch, and not kept.
 """
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from ctx import kept
 from ctx.batches import BUCKET, pad
+from ctx.errors import BadInput
 from ctx.features import Rows
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most and at least so many rows
 VERSION = 1  # raised by hand when the same tokens give other numbers
 LAYOUT = VERSION, TOKENS, MOST, FEWEST, BUCKET
+LARGEST = torch.finfo(torch.float16).max  # 65,504
 WITHOUT_DISK = 13  # times as much memory for tables that would have to be computed again
 
 
@@ -38,11 +41,11 @@ class Table:
     """The outputs of one frozen prefix for one context, filled as rows are asked for.
 
     A row is ``[W]`` where the prefix includes the read-out, else ``[T, W]`` without padding. ``disk``: where they are
-    kept beside the memory; rows of the latter kind, up to 128 times as large, instead of it.
+    kept beside the memory; rows of the latter kind, up to 128 times as large, instead of it. ``half``: as float16.
     """
 
-    def __init__(self, rows: int, disk: Rows | None = None) -> None:
-        self.there, self.disk = np.zeros(rows, bool), disk
+    def __init__(self, rows: int, disk: Rows | None = None, half: bool = False) -> None:
+        self.there, self.disk, self.half = np.zeros(rows, bool), disk, half
         self.ragged: dict[int, Tensor] = {}
         self.flat: Tensor | None = None
         self.bytes = 0
@@ -63,7 +66,8 @@ class Table:
         return found
 
     def put(self, rows: np.ndarray, lengths: np.ndarray, values: Tensor) -> dict[int, Tensor]:
-        """Keep ``[B, W]`` or ``[B, T, W]``, the latter without its padding, and give it row by row."""
+        """Keep ``[B, W]`` or ``[B, T, W]``, the latter without its padding, and give it row by row, as it is kept."""
+        values = halved(values) if self.half else values
         disk = self.disk is not None and self.disk.write(rows, values.numpy())
         found = {}
         for row, length, value in zip(rows.tolist(), lengths.tolist(), values, strict=True):
@@ -84,31 +88,36 @@ class Table:
         self.there[row] = True
 
     def get(self, batch: Batch, found: dict[int, Tensor]) -> Tensor:
-        """The rows of a batch, padded to its length; ``found``: those that memory doesn't have."""
+        """The rows of a batch as float32, padded to its length; ``found``: those that memory doesn't have."""
         if self.flat is not None:
-            return self.flat[torch.from_numpy(batch.rows)]
-        return pad([found[row] if row in found else self.ragged[row] for row in batch.rows.tolist()], batch.length)
+            return self.flat[torch.from_numpy(batch.rows)].float()
+        rows = [found[row] if row in found else self.ragged[row] for row in batch.rows.tolist()]
+        return pad(rows, batch.length).float()
 
 
 class Name(NamedTuple):
-    """What a table holds: the outputs of so many blocks with these weights. ``shared``: for other processes too."""
+    """What a table holds: the outputs of so many blocks with these weights. ``shared``: for other processes too.
+
+    ``half``: rounded to float16.
+    """
 
     weights: str
     depth: int
     encoded: Encoded
     shared: bool
+    half: bool = False
 
     @property
-    def key(self) -> tuple[str, int, str]:
+    def key(self) -> tuple[str, int, str, bool]:
         """In a process."""
-        return self.weights, self.depth, self.encoded.name
+        return self.weights, self.depth, self.encoded.name, self.half
 
     def file(self) -> Rows | None:
         """Where other processes find it."""
         if not self.shared or not self.encoded.tokens:
             return None
         content = self.weights, self.depth, self.encoded.digest, *LAYOUT, *arithmetic()
-        return Rows(kept.named(*content), self.encoded.lengths)
+        return Rows(kept.named(*content, *["half"] * self.half), self.encoded.lengths, self.half)
 
 
 class Memo:
@@ -121,20 +130,24 @@ class Memo:
     def __init__(self, limit: int | None = None, shared: bool = False) -> None:
         self.limit = limit if limit is not None else int(os.environ.get("CTX_MEMO_MB", "150")) * 10**6
         self.shared = shared
-        self.tables: OrderedDict[tuple[str, int, str], Table] = OrderedDict()
+        self.tables: OrderedDict[tuple[str, int, str, bool], Table] = OrderedDict()
         self.computed = 0  # rows that were not there and had to be computed
 
-    def hidden(self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False) -> Tensor | None:
+    def hidden(
+        self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False, half: bool = False
+    ) -> Tensor | None:
         """What the lowest ``depth`` blocks give for a batch; None for depth 0. ``weights`` names what they hold.
 
-        ``lasting``: these weights are a pretrained encoder's, which other processes read too.
+        ``lasting``: these weights are a pretrained encoder's, which other processes read too. ``half``: rounded to
+        float16; raises BadInput where a number is too large for that.
         """
         if depth == 0:
             return None
         if not batch.encoded.name:  # drawn for one batch only
             with torch.no_grad():
-                return model.run(batch, stop=depth)
-        name = Name(weights, depth, batch.encoded, lasting and self.shared)
+                plain = model.run(batch, stop=depth)
+                return halved(plain).float() if half else plain
+        name = Name(weights, depth, batch.encoded, lasting and self.shared, half)
         table = self._table(name)
         missing = np.unique(batch.rows[~table.there[batch.rows]])
         with torch.inference_mode(False), torch.no_grad():  # evaluation asks too, and training reads it later
@@ -153,15 +166,18 @@ class Memo:
 
     def _table(self, name: Name) -> Table:
         if name.key not in self.tables:
-            self.tables[name.key] = Table(len(name.encoded.lengths), name.file())
+            self.tables[name.key] = Table(len(name.encoded.lengths), name.file(), name.half)
         self.tables.move_to_end(name.key)
         return self.tables[name.key]
 
     def _below(self, name: Name) -> list[tuple[int, Table]]:
-        """The outputs of shallower prefixes that are there, the deepest first: the layers above go on from them."""
+        """The outputs of shallower prefixes that are there, the deepest first: the layers above go on from them.
+
+        Never from rounded ones, which would make other numbers of theirs; those are rounded from whole ones.
+        """
         found = []
-        for depth in range(name.depth - 1, 0, -1):
-            one = name._replace(depth=depth)
+        for depth in range(name.depth if name.half else name.depth - 1, 0, -1):
+            one = name._replace(depth=depth, half=False)
             if one.key in self.tables or ((file := one.file()) is not None and file.path.exists()):
                 found.append((depth, self._table(one)))
         return found
@@ -203,6 +219,17 @@ def _reached(below: list[tuple[int, Table]], batch: Batch) -> tuple[int, Tensor 
         if all(table.there[row] or row in found for row in batch.rows.tolist()):
             return depth, table.get(batch, found)
     return 0, None
+
+
+def halved(values: Tensor) -> Tensor:
+    """The nearest float16; raises BadInput where a number is beyond `LARGEST`, instead of an infinite one."""
+    sizes = values.abs()
+    if bool((sizes > LARGEST).any()):
+        raise BadInput(
+            f"What the frozen layers give reaches {sizes.nan_to_num(0, torch.inf).max():,.0f}, and half precision ends "
+            f"at {LARGEST:,.0f}: turn half precision off (--no-half)."
+        )
+    return values.half()
 
 
 def _together(length: int) -> int:

@@ -79,6 +79,7 @@ def asked(config: RunConfig, axis: Axis, draws: int) -> Asked:
         tuning=Choice(name="head"),
         optim=Optim(class_balanced=config.optim.class_balanced),
         seed=config.seed,
+        half=config.half,
     )
     return Asked(config=plain, axis=axis, draws=draws)
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_,
 from ctx.attempts import LEASE_SECONDS
 from ctx.connection import Base
 from ctx.errors import BadInput
+from ctx.jobs import claimable as claimable_job
 from ctx.leases import surely_dead
 from ctx.phases import let_go
 from ctx.records import WAITING, Run, as_run
@@ -62,10 +63,10 @@ class Queue(Base):
         free = case((claimable(now), 1), else_=0)
         group = func.coalesce(runs.c.study, runs.c.id)
         counted = select(func.count(group.distinct()), func.count(), func.coalesce(func.sum(free), 0))
-        waiting_job = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.lease_until < now))
         with self._reading() as connection:
             groups, total, waiting = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
-            kinds = connection.execute(select(jobs.c.kind, func.count()).where(waiting_job).group_by(jobs.c.kind))
+            there = select(jobs.c.kind, func.count()).where(claimable_job(now))
+            kinds = connection.execute(there.group_by(jobs.c.kind))
             found: dict[str, int] = {row[0]: row[1] for row in kinds}
             first = None
             if waiting:

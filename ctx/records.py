@@ -20,6 +20,7 @@ Series = tuple[np.ndarray, np.ndarray]  # steps and values, float64 [N]
 Told = Mapping[str, Series]  # a run's curves by the metric's name
 WAITING = ("queued", "running")
 ENDED = ("done", "stopped", "failed")
+UNFINISHED = (*WAITING, "stopped")  # what a search waits for
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Study:
     def is_map(self) -> bool:
         """Whether it is a sweep's (`ctx.sweeps`): its arms are the cells of a map."""
         return "map" in self.config
+
+    @property
+    def is_search(self) -> bool:
+        """Whether it is a map whose cells are chosen one after the other (`ctx.sweeps.search`)."""
+        return bool((self.config.get("map") or {}).get("search"))
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from ctx.database import connect
 from ctx.errors import BadInput
 from ctx.frames import Frames
 from ctx.home import store_url
-from ctx.jobs import Jobs
+from ctx.jobs import Jobs, queued_job
 from ctx.leases import Leases
 from ctx.phases import let_go
 from ctx.queue import Queue
 from ctx.records import ENDED, WAITING, Job, Row, Run, Study, as_run, new_id
-from ctx.schema import metrics, outputs, runs, studies, study_runs
+from ctx.schema import jobs, metrics, outputs, runs, studies, study_runs
 
 __all__ = ["Job", "Run", "Store", "Study", "open_store"]
 SHORTEST = 6  # characters of an id that are enough to name it
@@ -65,20 +65,52 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
         prepared = [(arm, draw, canonical(config), key(config)) for arm, draw, config in rows]
         now = time.time()
         study = Study(new_id(), owner, name, spec, now)
-        added: dict[str, str] = {}
         with self._writing() as connection:
             connection.execute(insert(studies).values(id=study.id, owner=owner, name=name, config=spec, created=now))
-            for position, (arm, draw, config, named) in enumerate(prepared):
-                if named not in added:
-                    when = now + position * 1e-5  # the queue's order is the order of the rows
-                    args = (config, named, owner, again, "", study.id, when)
-                    added[named] = self._reuse_or_add(connection, *args)
-                connection.execute(
-                    insert(study_runs).values(
-                        study_id=study.id, position=position, run_id=added[named], arm=arm, draw=draw
-                    )
-                )
+            self._add_rows(connection, study, prepared, again, {})
         return study
+
+    def extend_study(
+        self, study: Study, rows: Sequence[tuple[str, int, RunConfig]], job: Job, again: bool = False
+    ) -> bool:
+        """Queue more runs of a search, and the job that goes on after them; ``job``, which chose them, is done.
+
+        All or nothing; False, and nothing, where the job is another's by now or was stopped.
+        """
+        prepared = [(arm, draw, canonical(config), key(config)) for arm, draw, config in rows]
+        mine = and_(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == "running")
+        there = select(runs.c.key, runs.c.id).join(study_runs, study_runs.c.run_id == runs.c.id)
+        last = select(func.max(study_runs.c.position)).where(study_runs.c.study_id == study.id)
+        with self._writing() as connection:
+            if not connection.execute(update(jobs).where(mine).values(state="done", ended=time.time())).rowcount:
+                return False
+            added: dict[str, str] = {
+                row.key: row.id for row in connection.execute(there.where(study_runs.c.study_id == study.id))
+            }
+            highest = connection.execute(last).scalar()
+            self._add_rows(connection, study, prepared, again, added, 0 if highest is None else highest + 1)
+            queued_job(connection, job.kind, job.payload, job.owner)
+        return True
+
+    def _add_rows(
+        self,
+        connection: Connection,
+        study: Study,
+        rows: Sequence[tuple[str, int, RunConfig, str]],
+        again: bool,
+        added: dict[str, str],
+        first: int = 0,
+    ) -> None:
+        """Rows (arm, draw, configuration, its key) from a position on; ``added``: ids of the study's runs by key."""
+        now = time.time()
+        for position, (arm, draw, config, named) in enumerate(rows, first):
+            if named not in added:
+                when = now + position * 1e-5  # the queue's order is the order of the rows
+                args = (config, named, study.owner, again, "", study.id, when)
+                added[named] = self._reuse_or_add(connection, *args)
+            connection.execute(
+                insert(study_runs).values(study_id=study.id, position=position, run_id=added[named], arm=arm, draw=draw)
+            )
 
     def _reuse_or_add(
         self,
@@ -185,10 +217,23 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
             self._change([run_id], values)
 
     def delete(self, ids: Iterable[str]) -> None:
-        """Put runs aside; waiting and running ones are stopped. `undelete` brings them back until ``ctx gc``."""
+        """Put runs aside; waiting and running ones are stopped, and so is a search that has no others.
+
+        `undelete` brings them back until ``ctx gc``.
+        """
         ids = list(ids)
         self.request_stop(ids)
         self._change(ids, {"deleted": time.time()})
+        of = select(study_runs.c.study_id).where(study_runs.c.run_id.in_(ids))
+        left = (
+            select(study_runs.c.study_id).join(runs, runs.c.id == study_runs.c.run_id).where(runs.c.deleted.is_(None))
+        )
+        with self._reading() as connection:
+            gone = set(connection.execute(of).scalars()) - set(
+                connection.execute(left.where(study_runs.c.study_id.in_(of))).scalars()
+            )
+        for study_id in gone:
+            self.hold_search(study_id)
 
     def undelete(self, ids: Iterable[str]) -> None:
         """Bring back runs that `delete` put aside."""

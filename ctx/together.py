@@ -12,7 +12,8 @@ MOST = 64  # runs of one group
 def kind_of(config: RunConfig) -> str:
     """Runs of one kind can be trained together (`ctx.heads`); "" for one that trains alone.
 
-    They share a backbone, the size of a batch and the number of classes; all else may differ, contexts too.
+    They share a backbone, its precision, the size of a batch and the number of classes; all else may differ, contexts
+    too.
     """
     frozen, blocks = frozen_blocks(config)
     plain = not config.penalties and not config.augment and config.balancer.name == "fixed"
@@ -20,4 +21,4 @@ def kind_of(config: RunConfig) -> str:
     if frozen < blocks or not plain or not config.task().convex or len(spaces) != 1:
         return ""
     backbone = make("backbones", config.backbone).canonical()
-    return f"{backbone.model_dump_json()} {config.optim.batch} {len(spaces.pop())}"
+    return f"{backbone.model_dump_json()} {config.half} {config.optim.batch} {len(spaces.pop())}"

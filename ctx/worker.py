@@ -8,14 +8,13 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ctx import memory
+from ctx import machine, memory
 from ctx.crew import claim_crew, train_crew
 from ctx.leases import new_holder
-from ctx.manifest import cores
 from ctx.recorder import (
     POLL_SECONDS,
     Keeper,
@@ -85,9 +84,19 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
             recorder.save(event)
 
 
+def learn_speed(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
+    """How fast this machine trains (`ctx.machine.speeds`), measured now where it was not; {} where it can't be now."""
+    found = machine.speeds()
+    if not found:
+        from ctx.measure import measure
+
+        found = measure(leave)
+    return found
+
+
 def fair_threads(store: Store) -> int:
-    """One thread where other runs are at work, all cores otherwise."""
-    return 1 if store.load().running else cores()
+    """One thread where other runs are at work, else as many as are fastest."""
+    return 1 if store.load().running else machine.fastest()
 
 
 def run_here(store: Store, run: Run, watch: Watch | None = None, threads: int | None = None) -> Run:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ctx import machine
 from ctx.config import RunConfig, frozen_blocks
 from ctx.errors import CtxError, RunFailed
 from ctx.hand import PRELOAD, serve
@@ -104,7 +105,7 @@ class Workforce:
         share_out = heavy(load.next) or self.sharing
         wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
         if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
-            self._tell("run", threads=1 if wanted > 1 or light(load.next) else cores())
+            self._tell("run", threads=1 if wanted > 1 or light(load.next) else machine.fastest())
         elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
             self._tell("encode", threads=cores())
         for kind in (
@@ -113,6 +114,7 @@ class Workforce:
             "describe",
             "preview",
             "import",
+            "search",
         ):  # somebody is looking: these don't wait for runs
             if load.jobs.get(kind) and self._at(kind) == 0:
                 self._tell(

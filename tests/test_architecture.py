@@ -19,22 +19,23 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
-    "ground": "errors memory home filelock plan knobs metrics i18n kept migrations.versions",
+    "ground": "errors memory home filelock manifest plan knobs metrics i18n kept migrations.versions",
     "parts": "parts context task objectives pieces",
     "what parts use": (
-        "layers archives index mapped assets e5file encoder folders hub spans sample_files tagged rouge beam pointer "
-        "writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording distance"
+        "fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged rouge beam "
+        "pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording distance"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data cards pairs config preview together sampling replay flags study verdict",
+    "configuration": "data cards pairs config machine preview together sampling replay flags study verdict",
     "engine": (
-        "state batches resplit augmented setup model features prefix handover optim evaluation train warm embeddings "
-        "logistic linear_probes gathered heads"
+        "state batches resplit augmented setup model features prefix handover optim evaluation train warm measure "
+        "embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
-    "workers": "manifest checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
+    "maps": "lab.names lab.effect lab.settings sweeps.plan sweeps.search",
+    "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
         "lab sweeps"
@@ -46,6 +47,7 @@ LAYERS = {
 # Not everything below is seen: the engine is reached by workers alone, and the loop knows no store and no page.
 BLIND = {
     "store": {"engine"},
+    "maps": {"engine"},
     "shown": {"engine"},
     "command line": {"engine"},
     "pages' blocks": {"engine", "command line"},

@@ -231,7 +231,7 @@ def test_the_doctor_looks_at_everything(capsys: Capture) -> None:
     found = document(capsys, "doctor")
     names = {check["name"] for check in found["checks"]}
     assert found["ok"]
-    assert {"python", "torch", "folder", "store", "matrices", "training"} <= names
+    assert {"python", "torch", "folder", "store", "layers", "training"} <= names
 
 
 def test_the_doctor_says_what_to_do_about_a_damaged_archive(capsys: Capture) -> None:

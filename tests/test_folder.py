@@ -23,13 +23,14 @@ WORDS = [
 ]
 
 
-def save(folder: Path, family: str) -> None:
+def save(folder: Path, family: str, **changes: int) -> None:
     """A small random encoder of a family, with a tokenizer, as Hugging Face writes them."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import AutoConfig, AutoModel
 
     sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48}
-    config = AutoConfig.for_model(family, vocab_size=len(WORDS), max_position_embeddings=64, pad_token_id=0, **sizes)
+    sizes |= {"vocab_size": len(WORDS), "max_position_embeddings": 64, "pad_token_id": 0} | changes
+    config = AutoConfig.for_model(family, **sizes)
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ctx.lab.history import past
 from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.sweeps.plan import Axis, Sweep, rows, spec
+from ctx.sweeps.search import begin, carry_on
 from ctx.worker import run_here
 from tests.pages import opened, texts
 
@@ -95,6 +97,89 @@ def test_a_map_shows_its_cells_and_what_matters(store: Store) -> None:
     again.click().run()
     assert not app.exception
     assert app.query_params["axis.target.size"] == "10, 20"
+
+
+SEARCH = SWEEP.model_copy(update={"search": 3, "baseline": False})
+
+
+def test_the_form_offers_a_search_and_begins_it(store: Store) -> None:
+    app = opened("map", **START, **{"axis.schedule.lam": "0,1", "axis.target.size": "10,20", "draws": "2"})
+    (which,) = (one for one in app.segmented_control if one.label == "Which cells")
+    which.set_value("search").run()
+    assert not app.exception
+    assert "by the validation score; the map shows test results" in texts(app)
+    assert "At most 16 runs, about" in texts(app)
+    (few,) = (one for one in app.number_input if one.label == "Cells at most")
+    few.set_value(3).run()
+    assert app.query_params["search"] == "3"
+    assert "At most 12 runs, about" in texts(app)
+    next(one for one in app.button if one.label == "Search, with 12 runs at most").click().run()
+    assert not app.exception
+    (study,) = store.studies()
+    assert study.is_search
+    assert store.study_runs(study.id) == []
+    assert [job.payload for job in store.jobs(kind="search")] == [{"study": study.id}]
+    assert "The first cells appear here" in texts(app)
+    which = opened("map", **START, random="2")
+    assert "Train" in " ".join(one.label for one in which.button)
+    assert next(one for one in which.number_input if one.label == "Cells at most").value == 2
+
+
+def test_without_optuna_the_form_says_what_to_install(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    app = opened("map", **START, search="3")
+    assert not app.exception
+    assert "pip install" in texts(app).replace("\u2060", "")
+    assert not [one for one in app.button if one.label.startswith(("Train", "Search"))]
+
+
+def test_a_search_tells_how_many_cells_were_tried_and_which_did_best_on_validation(store: Store) -> None:
+    study = store.add_study("search", spec(SEARCH), [])
+    begin(store, study)
+    while (job := store.claim_job("me", ["search"])) and carry_on(store, job)["cells"]:
+        for _, _, run in store.study_runs(study.id):
+            run_here(store, run)
+    store.finish_job(job)
+    app = opened("map", map=study.id)
+    assert not app.exception
+    said = texts(app).replace("\u2060", "").replace("\\", "")
+    assert "3 of 4 cells were tried: Optuna chose them by the validation score." in said
+    assert "Best on validation: λ" in said
+    assert "which the search never saw" in said
+    assert not [one for one in app.button if one.label in ("Pause", "Go on")]
+    next(one for one in app.button if one.label.startswith("Another")).click().run()
+    assert not app.exception
+    assert app.query_params["search"] == "3"
+
+
+def test_a_search_is_paused_and_goes_on_even_between_two_cells(store: Store) -> None:
+    study = store.add_study("search", spec(SEARCH), [])
+    begin(store, study)
+    app = opened("map", map=study.id)
+    next(one for one in app.button if one.label == "Pause").click().run()
+    assert store.claim_job("me", ["search"]) is None
+    next(one for one in app.button if one.label == "Go on").click().run()
+    job = store.claim_job("me", ["search"])
+    assert job is not None
+    carry_on(store, job)
+    app = opened("map", map=study.id)
+    next(one for one in app.button if one.label == "Pause").click().run()
+    assert {run.state for _, _, run in store.study_runs(study.id)} == {"stopped"}
+    next(one for one in app.button if one.label == "Go on").click().run()
+    assert {run.state for _, _, run in store.study_runs(study.id)} == {"queued"}
+    assert [job.state for job in store.jobs(kind="search")] == ["queued"]
+    assert not app.exception
+
+
+def test_a_search_that_cannot_go_on_says_why(store: Store) -> None:
+    study = store.add_study("search", spec(SEARCH), [])
+    begin(store, study)
+    job = store.claim_job("me", ["search"])
+    assert job is not None
+    store.finish_job(job, "There is too little memory.")
+    app = opened("map", map=study.id)
+    assert "The search can't go on: There is too little memory" in texts(app).replace("\u2060", "").replace("\\", "")
+    assert [one.label for one in app.button if one.label in ("Pause", "Go on")] == ["Go on"]
 
 
 def test_a_map_that_stands_still_can_be_paused_and_go_on(store: Store) -> None:

@@ -47,6 +47,8 @@ def test_several_augmentations_of_a_file_are_used_together(tmp_path: Path) -> No
         ("lamm: 1", "is “lam” meant"),
         ("seeds: 0", "from 1 on"),
         ("seeds: true", "from 1 on"),
+        ("search: 0", "from 1 on"),
+        ("search: many", "from 1 on"),
         ("baseline: 3", "true or false"),
         ("lam: {a: 1}", "a list of values"),
         ("- a", "holds no flags"),
@@ -84,6 +86,27 @@ def test_an_address_holds_the_form(store: Store) -> None:
     layers = asked.asked(start | {"axis.tuning.layers": "0..2", "draws": "2", "baseline": "off"}, store)
     assert checked(layers.sweep()).axes == (Axis(name="tuning.layers", values=(0, 1, 2)),)
     assert (layers.draws, layers.baseline) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ({"random": "5"}, (5, None)),
+        ({"search": "7"}, (None, 7)),
+        ({"search": "x"}, (None, asked.FEW)),
+        ({"search": "9" * 5000}, (None, asked.FEW)),
+        ({"search": "0"}, (None, 1)),
+        ({"random": "5", "search": "7"}, (5, None)),
+        ({}, (None, None)),
+    ],
+)
+def test_an_address_says_which_cells(store: Store, words: dict[str, str], part: tuple[int | None, int | None]) -> None:
+    start = {"source": "sentiment/sample-cafes-en", "target": "sentiment/sample-gadgets-en", "backbone": "tiny"}
+    asks = asked.asked(start | words, store)
+    sweep = checked(asks.sweep())
+    assert (sweep.sample, sweep.search) == part
+    assert asked.asked(asked.address(asks, start | words), store) == asks
+    assert asked.asked(start | asked.of(sweep), store).sweep() == sweep
 
 
 def test_nonsense_in_an_address_is_left_out_and_said(store: Store) -> None:
@@ -135,6 +158,19 @@ def test_several_sources_are_an_axis(home: Path, capsys: pytest.CaptureFixture[s
     out, err = capsys.readouterr()
     assert "no effect" not in err
     assert {run["cell"]["source"] for run in json.loads(out)["runs"]} == set(sources.split(","))
+
+
+def test_a_map_is_stopped_and_taken_up_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CTX_WORKERS", "0")
+    words = ["sweep", "--source", "sentiment/sample-cafes-en", "--source-size", "40", "--lam", "0,1", "--seeds", "1"]
+    assert main([*words, *SAMPLES, "--queue", "--json"]) == 0
+    study = json.loads(capsys.readouterr().out)["study"]
+    assert main(["stop", study]) == 0
+    assert {run.state for run in open_store().runs()} == {"stopped"}
+    assert main(["resume", study]) == 0
+    assert {run.state for run in open_store().runs()} == {"done"}
 
 
 def test_an_estimate_trains_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -179,7 +179,7 @@ def _filled(
     for name, kind in SEVERAL.items():
         values[kind] = tuple(choice(kind, one) for one in given.get(name, []))
     optim = {name: given[dashed(name)] for name in Optim.model_fields if dashed(name) in given}
-    values |= {name: given[name] for name in ("keep", "seed", "beams") if name in given}
+    values |= {name: given[name] for name in ("keep", "seed", "beams", "half") if name in given}
     values["sources"] = tuple(context(source) for source in config.sources)
     values["target"] = context(config.target) if config.target else None
     made: RunConfig = _checked("", RunConfig, optim=_checked("", Optim, **optim), **values)

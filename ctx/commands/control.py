@@ -8,7 +8,8 @@ import typer
 
 from ctx.commands import results
 from ctx.commands.output import Json, emit, note
-from ctx.commands.runs import Id, Ids, named_runs
+from ctx.commands.runs import Id, Ids, named_runs, named_searches
+from ctx.commands.search import searched
 from ctx.commands.training import Queue, here
 from ctx.errors import BadInput
 
@@ -21,6 +22,8 @@ def stop(runs: Ids, json: Json = False) -> None:
     from ctx.store import open_store
 
     store = open_store()
+    for search in named_searches(store, runs):
+        store.hold_search(search.id)
     before = named_runs(store, runs)
     store.request_stop([run.id for run in before])
     said = {"queued": "is stopped", "running": "stops at its next step, with a checkpoint"}
@@ -29,13 +32,13 @@ def stop(runs: Ids, json: Json = False) -> None:
 
 
 def resume(runs: Ids, queue: Queue = False, json: Json = False) -> int:
-    """Take stopped or failed runs up again from their checkpoints, here and now."""
+    """Take stopped or failed runs up again from their checkpoints, here and now; a search goes on with more."""
     from ctx.store import open_store
 
     store = open_store()
-    named = named_runs(store, runs)
+    named, searches = named_runs(store, runs), named_searches(store, runs)
     ended = [run for run in named if run.state in ("stopped", "failed")]
-    if not ended:
+    if not ended and not searches:
         run = named[0]
         raise BadInput(f"Run {run.id} is {run.state}: only a stopped or failed run can be resumed.")
     for run in ended:
@@ -43,6 +46,8 @@ def resume(runs: Ids, queue: Queue = False, json: Json = False) -> int:
     if queue:
         from ctx.dispatch import ensure
 
+        for search in searches:
+            searched(store, search, queue=True)
         ensure(store.url)
         _emit(store, ended, [f"run {run.id} is queued" for run in ended], json)
         return 0
@@ -52,6 +57,10 @@ def resume(runs: Ids, queue: Queue = False, json: Json = False) -> int:
         if here(store, store.run(run.id)).state == "stopped":
             store.request_stop([other.id for other in ended[number:]])
             break
+    else:
+        for search in searches:
+            searched(store, search, queue=False)
+        ended = named_runs(store, runs) if searches else ended
     now = [store.run(run.id) for run in ended]
     _emit(store, now, [line for run in now for line in results.lines(run)], json)
     return 0 if all(run.state == "done" for run in now) else 1

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic.fields import FieldInfo
 
-from ctx.config import BEAMS, Optim
+from ctx.config import BEAMS, HALF, Optim
 from ctx.flags import SEVERAL, SINGLE, Flag, dashed, knob_flags
 from ctx.registry import KINDS, registry
 
@@ -51,6 +51,7 @@ def _options() -> Iterator[tuple[str, inspect.Parameter]]:
     yield _option("keep", one, "Which weights are kept: auto, best or last.", TRAINING, "NAME")
     yield _option("seed", one, "The draw: picks the subset, the start and the order.", TRAINING, "N")
     yield _option("beams", one, BEAMS, TRAINING, "N")
+    yield _option("half", bool | None, HALF, TRAINING, "")
     for option, flag in sorted(knob_flags().items(), key=lambda item: not item[1].short):
         yield _knob_option(option, flag)
 

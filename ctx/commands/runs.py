@@ -11,7 +11,7 @@ from ctx.commands.output import Json, Value, emit, note, table, when
 from ctx.errors import BadInput
 
 if TYPE_CHECKING:
-    from ctx.store import Run, Store
+    from ctx.store import Run, Store, Study
 
 STATES = ("queued", "running", "done", "stopped", "failed")
 Id = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its first 6 characters.")]
@@ -107,10 +107,20 @@ def named_runs(store: Store, names: list[str]) -> list[Run]:
     found: dict[str, Run] = {}
     for name in names:
         one = _named(store, name)
-        rows = [] if isinstance(one, _run_type()) else store.study_runs(one.id)
-        several = [run for _, _, run in sorted(rows, key=lambda row: ARMS.index(row[0]))] or [one]
-        found |= {run.id: run for run in several}
+        if isinstance(one, _run_type()):
+            found[one.id] = one
+            continue
+        rows = store.study_runs(one.id)
+        if not one.is_map:  # a map's arms are its cells
+            rows.sort(key=lambda row: ARMS.index(row[0]))
+        found |= {run.id: run for _, _, run in rows}
     return list(found.values())
+
+
+def named_searches(store: Store, names: list[str]) -> list[Study]:
+    """The searches among what ids name."""
+    found = [_named(store, name) for name in names]
+    return [one for one in found if not isinstance(one, _run_type()) and one.is_search]
 
 
 def curves(

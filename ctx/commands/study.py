@@ -63,17 +63,25 @@ def carried_out(store: Store, found: Study, queue: bool, threads: int | None = N
     held = sum(run.state == "done" for _, _, run in rows)
     if held:
         note(f"The store already holds {held} of the {len(rows)} runs: --again trains them once more.")
+    trained(store, found, str(len(rows)), threads)
+    return False
+
+
+def trained(store: Store, found: Study, many: str, threads: int | None = None) -> bool:
+    """Train what waits of a study in this process, saying run by run how ``many`` there are; False: it was stopped."""
+    rows = store.study_runs(found.id)
     for number, (arm, draw, run) in enumerate(rows, 1):
         if run.state not in ("queued", "running"):
             continue
         now = store.run(run.id)
         ended = here(store, now, _silent, threads) if now.state in ("queued", "running") else now  # with another
-        note(f"{number} of {len(rows)}: {_arm(found, arm)}, draw {draw}: {_headline(ended)}")
+        note(f"{number} of {many}: {_arm(found, arm)}, draw {draw}: {_headline(ended)}")
         if ended.state == "stopped":
+            store.hold_search(found.id)
             store.request_stop([other.id for _, _, other in rows])
             note(f"Stopped: `ctx resume {found.id}` goes on.")
-            break
-    return False
+            return False
+    return True
 
 
 def _arm(found: Study, arm: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctx.commands.output import Json, Value, emit, note, table
+from ctx.commands.search import searched
 from ctx.commands.study import carried_out
 from ctx.commands.training import Again, Name, Owner, Queue, prepared
 from ctx.config import Optim, RunConfig
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 Seeds = Annotated[int | None, typer.Option("--seeds", help="Draws of every cell; 3.", metavar="N", min=1)]
 Sample = Annotated[
     int | None, typer.Option("--random", help="Only so many cells, chosen at random.", metavar="N", min=1)
+]
+Search = Annotated[
+    int | None,
+    typer.Option(
+        "--search",
+        help="At most so many cells, one chosen after the other: Optuna (TPE) goes by the validation score on the "
+        "target, the mean over the draws, and never by the test split. Needs the package optuna.",
+        metavar="N",
+        min=1,
+    ),
 ]
 Baseline = Annotated[
     bool | None, typer.Option("--baseline", help="Target only beside every cell, with as many target updates.")
@@ -42,6 +53,7 @@ def sweep(
     given: dict[str, Any],
     seeds: Seeds = None,
     sample: Sample = None,
+    search: Search = None,
     baseline: Baseline = None,
     file: File = None,
     estimate: Estimate = False,
@@ -55,28 +67,38 @@ def sweep(
     from ctx.store import open_store
     from ctx.sweeps.file import read
     from ctx.sweeps.plan import rows, spec
+    from ctx.worker import learn_speed
 
-    own: dict[str, Any] = {"seeds": 3, "random": None, "baseline": False}
+    own: dict[str, Any] = {"seeds": 3, "random": None, "search": None, "baseline": False}
     if file is not None:
         written, said = read(file)
         given, own = written | given, own | said
-    typed = {"seeds": seeds, "random": sample, "baseline": baseline}
+    typed = {"seeds": seeds, "random": sample, "search": search, "baseline": baseline}
+    if sample or search:
+        own |= {"random": None, "search": None}
     own |= {name: value for name, value in typed.items() if value is not None}  # what is typed counts more
-    asked = planned(given, own["seeds"], own["random"], own["baseline"])
-    runs = rows(asked)
+    asked = planned(given, own["seeds"], own["random"], own["search"], own["baseline"])
     store = open_store()
-    takes = _cost(store, runs, owner, again)
+    runs = [] if asked.search else rows(asked)
+    learn_speed()
+    takes = _cost(store, asked, runs, owner, again)
     note(takes.sentence)
     if estimate:
         emit(asdict(takes), [], json)
         return 0
-    study = store.add_study(name, spec(asked), runs, owner=owner, again=again)
-    return shown(store, study, json, waiting=carried_out(store, study, queue, threads=1))
+    keeps = spec(asked) | ({"again": again} if asked.search else {})
+    study = store.add_study(name, keeps, runs, owner=owner, again=again)
+    carry = searched if asked.search else carried_out
+    return shown(store, study, json, waiting=carry(store, study, queue, threads=1))
 
 
-def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: bool) -> Sweep:
+def planned(given: dict[str, Any], seeds: int, sample: int | None, search: int | None, baseline: bool) -> Sweep:
     """The sweep that flags ask for: those with several values are its axes. Raises BadInput, Unavailable."""
     from ctx.sweeps.plan import Sweep, axis, checked
+    from ctx.sweeps.search import check_installed
+
+    if search:
+        check_installed()
 
     several = {name: text for name, typed in given.items() if (text := _several(name, typed))}
     first = dict(given)
@@ -88,7 +110,7 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, baseline: boo
     axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
     for name, value in ((one.name, value) for one in axes if one.name in FETCHED for value in one.values):
         prepared(first | {name: [value] if name == "source" else value})
-    return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, baseline=baseline))
+    return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, search=search, baseline=baseline))
 
 
 def _several(name: str, typed: Any) -> str:
@@ -117,7 +139,7 @@ def _setting(name: str, base: RunConfig) -> str:
     """The name that settings have elsewhere of what a flag sets; raises BadInput where a map can't vary it."""
     if name.endswith("-size"):
         return name.replace("-size", ".size")
-    if name in (*SINGLE, "source", "keep", "beams"):
+    if name in (*SINGLE, "source", "keep", "beams", "half"):
         return name
     if name in {dashed(field) for field in Optim.model_fields}:
         return f"optim.{name.replace('-', '_')}"
@@ -135,17 +157,20 @@ def _setting(name: str, base: RunConfig) -> str:
     raise BadInput(f"{name} belongs to a part that this sweep does not use: choose the part, or leave the flag out.")
 
 
-def _cost(store: Store, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool) -> Cost:
-    from ctx.sweeps.cost import cost
+def _cost(store: Store, asked: Sweep, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool) -> Cost:
+    from ctx.sweeps.cost import cost, cost_of_search
 
+    if asked.search:
+        return cost_of_search(asked, store.runs(["done"], limit=200), workers=1)
     held = [] if again else [run.key for run in store.runs(["done"], owner=owner, limit=None)]
     return cost(runs, held, store.runs(["done"], limit=200), workers=1)
 
 
 def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     """Print a map: its cells' means over the draws, and with --json every run. The exit code."""
-    from ctx.sweeps.found import TARGET, document, folded, frame, importance, metric, spent
-    from ctx.sweeps.plan import swept
+    from ctx.sweeps.found import TARGET, document, folded, frame, importance, spent
+    from ctx.sweeps.plan import metric, swept
+    from ctx.sweeps.search import caution, sentence, summary
 
     asked, rows = swept(study), store.study_runs(study.id)
     assert asked is not None
@@ -164,6 +189,8 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
     lines += table([*names, "mean", "95 % from", "to", "draws"], values)
     shares = importance(found, names, TARGET)
     lines += [f"{name} by itself explains {share:.0%} of the variance" for name, share in shares.items()]
+    trials = summary(store, asked, rows) if asked.search else None
+    lines += [sentence(trials), *_best(trials, metric(asked).label), caution()] if trials else []
     emit(
         {
             "study": study.id,
@@ -172,11 +199,21 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
             "runs": document(asked, rows),
             "importance": shares,
             **spent(study, rows),
+            **({"search": trials} if trials else {}),
         },
         lines,
         json,
     )
     return 0 if waiting or all(run.state == "done" for _, _, run in rows) else 1
+
+
+def _best(trials: dict[str, Any], label: str) -> list[str]:
+    """The line on the cell that did best on validation, if one has a score."""
+    best = trials["best"]
+    if best is None:
+        return []
+    said = ", ".join(f"{name} {value}" for name, value in best["cell"].items())
+    return [f"best on validation: {said} ({label} {best['validation']:.3f})"]
 
 
 def _ends(cell: Any) -> list[Value]:

@@ -58,6 +58,7 @@ def prepared(given: dict[str, Any]) -> RunConfig:
     config, notes = build(given)
     needed = canonical(config)
     idle = {name: why_off(config, f"optim.{name}") for name in Optim.model_fields if dashed(name) in given}
+    idle |= {"half": why_off(config, "half")} if given.get("half") else {}
     for sentence in notes + [f"--{dashed(name)} has no effect: {why}" for name, why in idle.items() if why]:
         note(sentence)
     if off := not_kept(config):

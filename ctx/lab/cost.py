@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import ceil
+from statistics import median
 
-from ctx import data
+from pydantic import ValidationError
+
+from ctx import data, machine
 from ctx.config import ContextChoice, Optim, RunConfig, frozen_blocks
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.effect import phases
 from ctx.parts import Backbone
-from ctx.plan import Phase
+from ctx.plan import FEWEST_LOOKED, Phase
 from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import ARMS, arms, training_sizes
 from ctx.together import kind_of
 
-TOKENS = 30  # in a text of ordinary length
-RATE = 8e10  # operations a second that a worker gives
-LOOKED = 500  # validation examples of a context that an epoch's end looks at
+LOOKED = 500  # examples of a split whose size is not known
 START_SECONDS, STEP_SECONDS = 0.3, 0.0015  # a run's beginning and end; a step of which only the head learns
 TOGETHER = 0.06, 0.0001  # the same of each of many that train together
 CORES = 2
 
 
 def run_seconds(config: RunConfig) -> float:
-    """A rough guess of one run's time on two cores, without the frozen layers (they run once a study)."""
-    return _seconds(config, phases(config))
+    """A rough guess of one run's time when it has this machine, without the frozen layers (they run once a study)."""
+    return _seconds(config, phases(config), machine.rate(machine.fastest()))
 
 
-def _seconds(config: RunConfig, planned: Sequence[Phase]) -> float:
-    """The same of those phases of its own that it trains, and its tests.
+def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
+    """The same of those phases of its own that it trains, and its tests, at so many operations a second.
 
     Of texts that an augmentation changes they run at every step, forwards alone: a third of the work.
     """
@@ -43,20 +45,24 @@ def _seconds(config: RunConfig, planned: Sequence[Phase]) -> float:
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
     start, step = TOGETHER if kind_of(config) else (START_SECONDS, STEP_SECONDS)
-    seconds = start + _writing_seconds(config, backbone, planned)
-    there = {key: _sizes(choice) for key, choice in config.contexts().items()}
+    seconds = start + _writing_seconds(config, backbone, planned, rate)
+    tokens = {key: machine.tokens(backbone, choice) for key, choice in config.contexts().items()}
     if not config.task().writes:
-        epochs, forwards = sum(phase.epochs for phase in planned), 2 * live * TOKENS / RATE
-        looked = sum(min(LOOKED, sizes.get("validation", LOOKED)) for sizes in there.values())
-        seconds += forwards * (epochs * looked + sum(sizes.get("test", LOOKED) for sizes in there.values()))
+        for key, choice in config.contexts().items():
+            sizes, batch = _sizes(choice), config.optim.batch
+            there = sizes.get("validation", LOOKED)
+            rows = min(FEWEST_LOOKED, there) + sizes.get("test", LOOKED)
+            rows += sum(phase.epochs * min(phase.looked(batch), there) for phase in planned)
+            seconds += 2 * live * tokens[key] * rows / rate
     for phase in planned:
-        batches = [min(config.optim.batch, config.contexts()[key].size or config.optim.batch) for key in phase.weights]
-        work = 6 * live * sum(batches) * TOKENS / RATE
+        most = config.optim.batch
+        read = sum(min(most, config.contexts()[key].size or most) * tokens[key] for key in phase.weights)
+        work = 6 * live * read / rate
         seconds += phase.epochs * phase.updates * ((step + config.task().step_seconds) * len(phase.weights) + work)
     return seconds
 
 
-def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase]) -> float:
+def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase], rate: float) -> float:
     """Of all its texts: looked at after every epoch and to select weights, greedily; those of the tests by beam."""
     task, contexts = config.task(), config.contexts()
     if not task.writes:
@@ -71,17 +77,20 @@ def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Ph
             size = contexts[phase.select_on].size or there[phase.select_on].get("train", 1000)
         selected = size // data.SELECT_EVERY if size >= data.SELECT_FROM else 0
         texts += phase.epochs * (looked + min(looks, selected))
-    return texts * (task.text_seconds + 2 * sum(backbone.decoder_parameters()) * TOKENS / RATE)
+    return texts * (task.text_seconds + 2 * sum(backbone.decoder_parameters()) * machine.USUAL_TOKENS / rate)
 
 
-def fill_seconds(config: RunConfig, choice: ContextChoice, draws: int, deepest: int = 0) -> float:
+def fill_seconds(
+    config: RunConfig, choice: ContextChoice, draws: int, deepest: int = 0, threads: int | None = None
+) -> float:
     """How long frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read."""
     frozen, _ = frozen_blocks(config)
     backbone: Backbone = make("backbones", config.backbone)
     sizes = _sizes(choice) if backbone.pretrained else {}
     train = sizes.get("train", 0)
     texts = min(train, draws * (choice.size or train)) + sizes.get("validation", 0) + sizes.get("test", 0)
-    return 2 * sum(backbone.parameters()[max(deepest, 1) : frozen]) * TOKENS * texts / RATE
+    work = 2 * sum(backbone.parameters()[max(deepest, 1) : frozen]) * machine.tokens(backbone, choice) * texts
+    return work / machine.rate(threads or machine.fastest())
 
 
 def _sizes(choice: ContextChoice) -> dict[str, int]:
@@ -91,14 +100,36 @@ def _sizes(choice: ContextChoice) -> dict[str, int]:
         return {}
 
 
-def one_run_seconds(config: RunConfig, finished: Sequence[Run] = (), taken_over: bool = False) -> float:
-    """How long one run will take; ``taken_over``: its first phase is another run's."""
+def one_run_seconds(
+    config: RunConfig, finished: Sequence[Run] = (), taken_over: bool = False, threads: int | None = None
+) -> float:
+    """How long one run will take; ``taken_over``: its first phase is another run's; ``threads`` that it will have."""
     own = phases(config)[1:] if taken_over else phases(config)
-    return _likely(config, sum(phase.epochs * phase.updates for phase in own), _seconds(config, own), finished)
+    return _likely(config, _seconds(config, own, machine.rate(threads or machine.fastest())), finished)
 
 
-def _likely(config: RunConfig, steps: int, rough: float, finished: Sequence[Run]) -> float:
-    return (_like(config, steps, finished) if steps else None) or rough
+def _likely(config: RunConfig, rough: float, finished: Sequence[Run]) -> float:
+    """The guess, times what alike runs took against the same guess of theirs: the median."""
+    ratios = [
+        run.final["train_seconds"] / guess
+        for run in finished
+        if run.final
+        and run.final.get("train_seconds")
+        and not run.final.get("taken_over")
+        and _alike(run.settings, config)
+        and (guess := _guessed(json.dumps(run.settings), machine.rate(run.threads or machine.fastest())))
+    ]
+    return rough * (median(ratios) if ratios else 1.0)
+
+
+@lru_cache(maxsize=500)
+def _guessed(settings: str, rate: float) -> float:
+    """What `_seconds` says of a stored run; 0 where it can't be read any more."""
+    try:
+        config = RunConfig.model_validate_json(settings)
+        return _seconds(config, phases(config), rate)
+    except (CtxError, ValidationError):
+        return 0.0
 
 
 def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
@@ -106,23 +137,26 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
 
     ``finished``: runs of the store to learn from.
     """
-    total = draws * sum(_likely(run, steps, rough, finished) for run, steps, rough in _one_draw(config))
+    total = draws * sum(_likely(run, rough, finished) for run, rough in _one_draw(config))
     return total / CORES if draws > 1 and config.task().step_seconds else total  # else one worker has a study's runs
 
 
-def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, int, float], ...]:
-    """Each arm's configuration, updates of its own (none of the source alone where it is taken over), rough seconds."""
+def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, float], ...]:
+    """Each arm's configuration and rough seconds (of the source alone only its tests, where it is taken over)."""
     try:
         sizes = tuple(training_sizes(config).items())
     except CtxError:
         sizes = ()
-    return _planned(config.model_dump_json(), sizes, tuple(make("backbones", config.backbone).parameters()))
+    backbone: Backbone = make("backbones", config.backbone)
+    texts = tuple(machine.tokens(backbone, choice) for choice in config.contexts().values())
+    rate = machine.rate(machine.fastest())
+    return _planned(config.model_dump_json(), sizes, tuple(backbone.parameters()), texts, rate)
 
 
 @lru_cache(maxsize=500)
 def _planned(
-    config: str, sizes: tuple[tuple[str, int], ...], parameters: tuple[int, ...]
-) -> tuple[tuple[RunConfig, int, float], ...]:
+    config: str, sizes: tuple[tuple[str, int], ...], parameters: tuple[int, ...], texts: tuple[float, ...], rate: float
+) -> tuple[tuple[RunConfig, float], ...]:
     """A page asks for this a dozen times; it changes with the settings, and with what is in the data and the model."""
     asked = RunConfig.model_validate_json(config)
     found = arms(asked) if sizes else {"chosen": asked}
@@ -131,7 +165,7 @@ def _planned(
         own = phases(run)
         if arm == "source-only" and len(found) == len(ARMS) and _begins_with(asked, own[0]):
             own = own[1:]
-        rows.append((run, sum(phase.epochs * phase.updates for phase in own), _seconds(run, own)))
+        rows.append((run, _seconds(run, own, rate)))
     return tuple(rows)
 
 
@@ -144,22 +178,8 @@ def _begins_with(config: RunConfig, phase: Phase) -> bool:
     return not config.penalties and plans[0] == plans[1]
 
 
-def _like(config: RunConfig, steps: int, finished: Sequence[Run]) -> float | None:
-    """The median time of alike runs, by the steps that they took."""
-    same = [
-        run.final["train_seconds"] / run.final["steps"]
-        for run in finished
-        if run.final
-        and run.final.get("steps")
-        and run.final.get("train_seconds")
-        and not run.final.get("taken_over")
-        and _alike(run.settings, config)
-    ]
-    return steps * sorted(same)[len(same) // 2] if same else None
-
-
 def _alike(settings: Mapping[str, object], config: RunConfig) -> bool:
-    """Whether a stored run and this one take about as long a step, the tests shared out among the steps."""
+    """Whether what a stored run took says what this one will."""
     parts = config.model_dump(mode="json")
     schedule, optim = (_inside(settings, name) for name in ("schedule", "optim"))
     beams = settings.get("beams", 1) if config.task().writes else config.beams

@@ -136,6 +136,8 @@ def why_off(config: RunConfig, name: str) -> str:
         return t("This schedule never trains on a source.")
     if name == "tuning.decoder" and not config.task().writes:
         return t("No text is written here, so there is no decoder to freeze.")
+    if name == "half" and frozen_blocks(config)[0] == 0:
+        return t("Nothing is frozen, so there is nothing to keep.")
     if key in ("balancer", "backbone", "schedule", "tuning") and not inner:
         return _only_one(config, key)
     return _off_optim(config, inner or key) if key in ("optim", "keep") else ""

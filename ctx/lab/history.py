@@ -68,6 +68,7 @@ def label(name: str) -> str:
     """A setting's name in words: ``λ``, ``labels``, ``copy weights``, ``source min rating``."""
     known = {"schedule.lam": "λ", "target.size": "labels", "tuning.layers": "frozen layers"}
     known |= {"tuning.decoder": "frozen decoder parts", "backbone.reads": "language of the inputs"}
+    known |= {"half": "half precision"}
     group, _, inner = name.partition(".")
     words = name if group in ("source", "target") else inner or group
     return known.get(name) or words.replace(".", " ").replace("_", " ")

@@ -14,7 +14,7 @@ from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab import data
 from ctx.lab.applications import applications
-from ctx.lab.settings import LISTS, PARTS, Setting, change, setting, settings
+from ctx.lab.settings import LISTS, PARTS, change, from_text, setting, settings
 from ctx.records import Study
 from ctx.store import Store
 from ctx.study import default_draws
@@ -22,7 +22,7 @@ from ctx.study import default_draws
 FIRST = ("source", "target", *PARTS)  # settings that decide which others there are
 FIRST_APPLICATION = "sentiment"
 OWN = ("app", "study", "draws")  # what an address holds beside settings
-MOST_DRAWS, LONGEST = 50, 12  # draws of a study; characters of a number
+MOST_DRAWS = 50  # of a study
 
 
 @dataclass(frozen=True)
@@ -109,28 +109,6 @@ def to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def from_text(one: Setting, text: str) -> Any:
-    """The value that a text means for a setting; raises BadInput with what would do."""
-    if one.optional and text in ("auto", "all", "none", ""):
-        return None
-    if one.kind == "switch" and text in ("on", "off"):
-        return text == "on"
-    if one.kind in ("whole", "number"):
-        try:
-            if len(text) > LONGEST:
-                raise ValueError
-            return int(text) if one.kind == "whole" else float(text)
-        except ValueError:
-            raise BadInput(t("it should be a number")) from None
-    for option in one.options:
-        if str(option) == text:
-            return option
-    if one.kind == "text":
-        return text
-    known = ", ".join(["on", "off"] if one.kind == "switch" else [str(option) for option in one.options])
-    raise BadInput(t("it should be one of: {known}", known=known))
 
 
 def _settled(config: RunConfig, wanted: Mapping[str, str], notes: list[str]) -> RunConfig:

@@ -21,6 +21,7 @@ from ctx.registry import OWNER, contexts, make, part, registry
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 LISTS = {"penalty": "penalties", "augment": "augment"}
 Kind = Literal["choice", "switch", "whole", "number", "text"]
+LONGEST = 12  # characters of a number
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def settings(config: RunConfig) -> list[Setting]:
     found.append(Setting("keep", "optim", "choice", config.keep, "best", t("Which weights a phase ends with."), keeps))
     if config.task().writes:
         found.append(_field("beams", "optim", RunConfig.model_fields["beams"], config.beams))
+    found.append(_field("half", "optim", RunConfig.model_fields["half"], config.half))
     found.append(Setting("seed", "optim", "whole", config.seed, 0, t("The first draw's seed."), low=0, high=2**31 - 1))
     return [
         Setting(**(vars(setting) | {"off": reason})) if (reason := why_off(config, setting.name)) else setting
@@ -64,6 +66,28 @@ def setting(config: RunConfig, name: str) -> Setting:
     raise BadInput(t("There is no setting “{name}” here: it belongs to another choice of parts.", name=name))
 
 
+def from_text(one: Setting, text: str) -> Any:
+    """The value that a text means for a setting; raises BadInput with what would do."""
+    if one.optional and text in ("auto", "all", "none", ""):
+        return None
+    if one.kind == "switch" and text in ("on", "off"):
+        return text == "on"
+    if one.kind in ("whole", "number"):
+        try:
+            if len(text) > LONGEST:
+                raise ValueError
+            return int(text) if one.kind == "whole" else float(text)
+        except ValueError:
+            raise BadInput(t("it should be a number")) from None
+    for option in one.options:
+        if str(option) == text:
+            return option
+    if one.kind == "text":
+        return text
+    known = ", ".join(["on", "off"] if one.kind == "switch" else [str(option) for option in one.options])
+    raise BadInput(t("it should be one of: {known}", known=known))
+
+
 def change(config: RunConfig, name: str, value: Any) -> RunConfig:
     """The configuration with one setting changed; raises BadInput with a sentence."""
     key, _, inner = name.partition(".")
@@ -76,7 +100,7 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
         dump[LISTS[key]] = _change_list(dump[LISTS[key]], inner, value)
     elif key == "optim":
         dump["optim"][inner] = value
-    elif key in ("keep", "seed", "beams"):
+    elif key in ("keep", "seed", "beams", "half"):
         dump[key] = value
     else:
         raise BadInput(t("There is no setting “{name}”.", name=name))

@@ -1,4 +1,4 @@
-"""The Map page as an address: the Lab's settings, ``axis.<setting>=values``, draws, baseline; or a study."""
+"""The Map page as an address: the Lab's settings, ``axis.<setting>=values``, draws, baseline, cells; or a study."""
 
 from __future__ import annotations
 
@@ -13,32 +13,39 @@ from ctx.lab.settings import Setting, settings
 from ctx.parts import Choice
 from ctx.registry import make
 from ctx.store import Store
-from ctx.sweeps.plan import MOST_AXES, Sweep, axis, configured, value
+from ctx.sweeps.plan import MOST_AXES, MOST_CELLS, Sweep, axis, configured, value
 
 AXIS = "axis."
-OWN = ("map", "baseline", "draws")
+CELLS = ("random", "search")  # how many cells, and how they are chosen; without, all
+OWN = ("map", "baseline", "draws", *CELLS)
 LAYERS, SIZE, LAM = "tuning.layers", "target.size", "schedule.lam"
 FREEZE = Choice(name="freeze")
 USUAL = {LAM: "0, 0.01, 0.05, 0.1, 0.5, 1, 5", SIZE: "20, 50, 100, 200, 500"}
 NEVER = ("target", "seed", "backbone.path", "backbone")  # other tests, other draws, another model: no one map
-DRAWS, MOST_DRAWS = 3, 50
+DRAWS, MOST_DRAWS, FEW = 3, 50, 20  # FEW: cells of a random part or a search to begin with
 
 
 @dataclass(frozen=True)
 class Asked:
-    """``base`` as it stands, the axes' texts by setting, draws, baseline; and what could not be read."""
+    """``base`` as it stands, the axes' texts by setting, draws, baseline; and what could not be read.
+
+    ``part``: one of `CELLS`, or "" for all cells; ``few``: how many it takes.
+    """
 
     base: RunConfig
     texts: Mapping[str, str]
     draws: int
     baseline: bool
     notes: tuple[str, ...] = ()
+    part: str = ""
+    few: int = FEW
 
     def sweep(self) -> Sweep:
         """The sweep; raises BadInput with the first thing that can't be."""
         base = freezing(self.base) if LAYERS in self.texts else self.base
         axes = tuple(axis(base, name, text) for name, text in self.texts.items())
-        return Sweep(base=base, axes=axes, draws=self.draws, baseline=self.baseline)
+        sample, search = (self.few if self.part == name else None for name in CELLS)
+        return Sweep(base=base, axes=axes, draws=self.draws, sample=sample, search=search, baseline=self.baseline)
 
 
 def asked(address: Mapping[str, str], store: Store) -> Asked:
@@ -54,14 +61,21 @@ def asked(address: Mapping[str, str], store: Store) -> Asked:
     for name in list(texts)[MOST_AXES:]:
         notes.append(t("“{name}” in the address is left out: a map has at most {n} axes.", name=name, n=MOST_AXES))
         texts.pop(name)
-    draws = own.get("draws", "")
+    part = next((name for name in CELLS if name in own), "")
     return Asked(
         view.config,
         texts or suggested(view.config),
-        min(max(int(draws), 1), MOST_DRAWS) if draws.isdecimal() and len(draws) < 4 else DRAWS,
+        _whole(own.get("draws", ""), MOST_DRAWS, DRAWS),
         own.get("baseline", "on") == "on",
         tuple(notes),
+        part,
+        _whole(own.get(part, ""), MOST_CELLS, FEW),
     )
+
+
+def _whole(text: str, most: int, usual: int) -> int:
+    """A number from 1 to the most; the usual one where the text is none."""
+    return min(max(int(text), 1), most) if text.isdecimal() and len(text) < 5 else usual
 
 
 def address(found: Asked, start: Mapping[str, str]) -> dict[str, str]:
@@ -71,7 +85,15 @@ def address(found: Asked, start: Mapping[str, str]) -> dict[str, str]:
         kept
         | {AXIS + name: text for name, text in found.texts.items()}
         | {"draws": str(found.draws), "baseline": "on" if found.baseline else "off"}
+        | ({found.part: str(found.few)} if found.part else {})
     )
+
+
+def of(sweep: Sweep) -> dict[str, str]:
+    """What an address says of a sweep beside the settings it is around."""
+    part, few = next(((name, n) for name, n in zip(CELLS, (sweep.sample, sweep.search), strict=True) if n), ("", FEW))
+    texts = {axis.name: ", ".join(map(link.to_text, axis.values)) for axis in sweep.axes}
+    return address(Asked(sweep.base, texts, sweep.draws, sweep.baseline, (), part, few), {})
 
 
 def freezing(config: RunConfig) -> RunConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ctx.config import RunConfig, frozen_blocks, key
 from ctx.i18n import t
@@ -11,6 +11,7 @@ from ctx.lab.cost import duration, fill_seconds, one_run_seconds
 from ctx.lab.effect import not_kept, phases
 from ctx.records import Run
 from ctx.registry import part
+from ctx.sweeps.plan import Sweep, rows, stand_in
 from ctx.together import kind_of
 from ctx.workforce import MANY
 
@@ -19,6 +20,8 @@ from ctx.workforce import MANY
 class Cost:
     """``runs`` different ones, ``held`` of them in the store already; ``cached`` of the others read frozen layers'
     outputs that were computed for another, ``led`` begin with a source phase that another trains; seconds, all told.
+
+    ``at_most``: it is a search's, whose cells are not known yet.
     """
 
     runs: int
@@ -26,10 +29,13 @@ class Cost:
     cached: int
     led: int
     seconds: float
+    at_most: bool = False
 
     @property
     def sentence(self) -> str:
         """As in “84 runs, about 3 min; 3 more are there already.”"""
+        if self.at_most:
+            return t("At most {n} runs, about {time}.", n=self.runs, time=duration(self.seconds))
         if self.runs == self.held:
             return t("All {n} runs are there already.", n=self.runs)
         words = [t("{n} runs, about {time}", n=self.runs - self.held, time=duration(self.seconds))]
@@ -43,10 +49,10 @@ class Cost:
 
 
 def cost(
-    rows: Sequence[tuple[str, int, RunConfig]], held: Sequence[str], finished: Sequence[Run], workers: int
+    planned: Sequence[tuple[str, int, RunConfig]], held: Sequence[str], finished: Sequence[Run], workers: int
 ) -> Cost:
     """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait."""
-    different = {key(config): config for _, _, config in rows}
+    different = {key(config): config for _, _, config in planned}
     there = set(held)
     left = {name: config for name, config in different.items() if name not in there}
     prefixes: set[str] = set()
@@ -55,25 +61,32 @@ def cost(
     sources: set[str] = set()
     cached = led = 0
     seconds = 0.0
+    share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
+    at_once = max(1, workers) if share_out else 1
+    threads = 1 if at_once > 1 else None
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
         contexts = sorted(choice.id for choice in config.contexts().values())
-        prefix = f"{config.backbone.model_dump_json()} {frozen} {contexts}"
+        prefix = f"{config.backbone.model_dump_json()} {frozen} {contexts} {config.half}"
         for choice in () if not_kept(config) else config.contexts().values():
-            texts = f"{config.backbone.model_dump_json()} {choice.id}"
+            texts = f"{config.backbone.model_dump_json()} {choice.id}" + f" {frozen}" * config.half  # see `ctx.prefix`
             if frozen > deepest.get(texts, 0):
-                seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0))
+                seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0), threads)
                 deepest[texts] = frozen
         if frozen and part("backbones", config.backbone.name).pretrained:
             cached += prefix in prefixes
             prefixes.add(prefix)
         source = _source_phase(config)
         led += bool(source) and source in sources
-        seconds += one_run_seconds(config, finished, taken_over=bool(source) and source in sources)
+        seconds += one_run_seconds(config, finished, bool(source) and source in sources, threads)
         sources |= {source} - {""}
-    share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
-    at_once = max(1, workers) if share_out else 1
     return Cost(len(different), len(different) - len(left), cached, led, seconds / at_once)
+
+
+def cost_of_search(sweep: Sweep, finished: Sequence[Run], workers: int) -> Cost:
+    """Of a search: the time that as many cells take that are drawn at random, none of them in the store."""
+    found = cost(rows(stand_in(sweep)), [], finished, workers)
+    return replace(found, runs=sweep.most_runs, at_most=True)
 
 
 def _source_phase(config: RunConfig) -> str:

@@ -12,12 +12,12 @@ from ctx.config import Optim
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, dashed, knob_flags
 
-OWN: dict[str, type] = {"seeds": int, "random": int, "baseline": bool}
+OWN: dict[str, type] = {"seeds": int, "random": int, "search": int, "baseline": bool}
 LARGEST = 100_000  # bytes
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the flags would have been, and what is the sweep's own (seeds, random, baseline); raises BadInput."""
+    """What the flags would have been, and what is the sweep's own (`OWN`); raises BadInput."""
     try:
         if path.stat().st_size > LARGEST:
             raise BadInput(f"{path} has {path.stat().st_size} bytes: a sweep's file has at most {LARGEST}.")
@@ -61,7 +61,7 @@ def _own(path: Path, name: str, value: Any) -> Any:
 
 def _flag(path: Path, name: str) -> str:
     """The flag's name as `ctx.commands.asked.build` knows it."""
-    plain = [*SINGLE, *SEVERAL, *ROLES, *(f"{role}-size" for role in ROLES), "keep", "seed", "beams"]
+    plain = [*SINGLE, *SEVERAL, *ROLES, *(f"{role}-size" for role in ROLES), "keep", "seed", "beams", "half"]
     plain += [dashed(field) for field in Optim.model_fields]
     if name in plain:
         return name

@@ -8,21 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ctx.parts import Metric
 from ctx.records import Row, Study
-from ctx.sweeps.plan import Sweep, cell_of
+from ctx.sweeps.plan import Sweep, cell_of, metric
 from ctx.verdict import half_width
 
 DRAW = "draw"
 ROLES = {"target": "on target", "source": "on source"}  # a role and the column that holds its results
 TARGET, SOURCE = ROLES.values()
 SIZE = "target.size"
-
-
-def metric(sweep: Sweep) -> Metric:
-    """What cells are judged by: the task's headline metric."""
-    found: Metric = sweep.base.task().metrics[0]
-    return found
 
 
 def frame(sweep: Sweep, rows: Sequence[Row]) -> pd.DataFrame:

@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from ctx.config import MOST_SEED, RunConfig, canonical, check
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
-from ctx.lab.settings import Setting, change, setting
+from ctx.lab.settings import Setting, change, from_text, setting
+from ctx.parts import Metric
 from ctx.records import Study
 from ctx.study import arms
 
 MOST_RUNS, MOST_AXES, MOST_VALUES = 1000, 4, 100
+MOST_CELLS = 1000  # that a search chooses among: each is checked before anything is queued
 ALONE = "target-only"  # the arm of a cell's baseline
 
 
@@ -31,7 +33,8 @@ class Axis(BaseModel):
 
 
 class Sweep(BaseModel):
-    """``base`` with every combination of the axes' values, or ``sample`` of them at random; each ``draws`` times.
+    """``base`` with every combination of the axes' values; or ``sample`` of them at random; or at most ``search`` of
+    them, chosen one after the other by what those before gave (`ctx.sweeps.search`). Each ``draws`` times.
 
     ``baseline``: target only beside every cell, with as many target updates.
     """
@@ -41,7 +44,18 @@ class Sweep(BaseModel):
     axes: tuple[Axis, ...]
     draws: int = Field(3, ge=1)
     sample: int | None = Field(None, ge=1)
+    search: int | None = Field(None, ge=1)
     baseline: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many cells the whole grid has."""
+        return math.prod(len(axis.values) for axis in self.axes)
+
+    @property
+    def most(self) -> int:
+        """How many cells are trained at most."""
+        return min(self.size, self.sample or self.search or self.size)
 
     @property
     def around(self) -> RunConfig:
@@ -50,13 +64,21 @@ class Sweep(BaseModel):
         return change(self.base, "target.size", None) if varies else self.base
 
     @property
+    def most_runs(self) -> int:
+        """How many runs that are, with the draws and the baselines, if no two are alike."""
+        return self.most * self.draws * (1 + self.baseline)
+
+    @property
     def cells(self) -> list[dict[str, Any]]:
-        """Settings by name, as a grid is read: the last axis fastest; those of a random sample in their order."""
+        """Settings by name, as a grid is read: the last axis fastest; those of a random sample in their order.
+
+        Of a search all that it chooses among.
+        """
         names, shape = [axis.name for axis in self.axes], [len(axis.values) for axis in self.axes]
-        if self.sample is None or self.sample >= math.prod(shape):
+        if self.sample is None or self.sample >= self.size:
             grid = itertools.product(*(axis.values for axis in self.axes))
             return [dict(zip(names, values, strict=True)) for values in grid]
-        chosen = np.random.default_rng(self.base.seed).choice(math.prod(shape), self.sample, replace=False)
+        chosen = np.random.default_rng(self.base.seed).choice(self.size, self.sample, replace=False)
         places = zip(*(place.tolist() for place in np.unravel_index(np.sort(chosen), shape)), strict=True)
         return [{axis.name: axis.values[i] for axis, i in zip(self.axes, place, strict=True)} for place in places]
 
@@ -66,8 +88,8 @@ def checked(sweep: Sweep) -> Sweep:
     if sweep.base.target is None:
         raise BadInput(t("A map judges runs by the target's test split: choose a target."))
     _check_axes(sweep.axes)
-    count = math.prod(len(axis.values) for axis in sweep.axes)
-    count = min(count, sweep.sample or count) * sweep.draws * (1 + sweep.baseline)
+    _check_part(sweep)
+    count = sweep.most_runs
     if count > MOST_RUNS:
         raise BadInput(
             t(
@@ -87,6 +109,32 @@ def checked(sweep: Sweep) -> Sweep:
     for cell in sweep.cells:
         configured(sweep.base, cell)
     return sweep
+
+
+def _check_part(sweep: Sweep) -> None:
+    if sweep.search is None:
+        return
+    if sweep.sample is not None:
+        raise BadInput(t("A map is searched, or a random part of it is taken: leave one of the two out."))
+    if sweep.size > MOST_CELLS:
+        raise BadInput(
+            t(
+                "That is a grid of {n} cells: a search chooses among at most {most}. Take fewer values.",
+                n=sweep.size,
+                most=MOST_CELLS,
+            )
+        )
+
+
+def metric(sweep: Sweep) -> Metric:
+    """What cells are judged by: the task's headline metric."""
+    found: Metric = sweep.base.task().metrics[0]
+    return found
+
+
+def stand_in(sweep: Sweep) -> Sweep:
+    """A sweep whose runs are known before it begins: itself; for a search as many cells, at random."""
+    return sweep.model_copy(update={"sample": sweep.search, "search": None}) if sweep.search else sweep
 
 
 def _check_axes(axes: Sequence[Axis]) -> None:
@@ -117,17 +165,17 @@ def configured(base: RunConfig, cell: Mapping[str, Any]) -> RunConfig:
         raise BadInput(t("The map has no run at {cell}: {why}", cell=said, why=str(error))) from None
 
 
-def rows(sweep: Sweep) -> list[tuple[str, int, RunConfig]]:
-    """(arm, draw, configuration) of every run, as `Store.add_study` takes them.
+def rows(sweep: Sweep, cells: Sequence[Mapping[str, Any]] | None = None) -> list[tuple[str, int, RunConfig]]:
+    """(arm, draw, configuration) of every run, as `Store.add_study` takes them; of these ``cells`` in their order.
 
-    The whole map with one draw comes before the next draw; within a draw corners, then what lies between them.
+    Without: the whole map with one draw comes before the next draw; within a draw corners, then what lies between them.
     """
     places = [{value: i for i, value in enumerate(map(_plain, axis.values))} for axis in sweep.axes]
     planned: list[tuple[tuple[int, ...], str, int, RunConfig]] = []
-    for number, cell in enumerate(sweep.cells):
+    for number, cell in enumerate(sweep.cells if cells is None else cells):
         config = configured(sweep.base, cell)
         fineness = [
-            level(place[_plain(cell[axis.name])], len(axis.values))
+            0 if cells is not None else level(place[_plain(cell[axis.name])], len(axis.values))
             for axis, place in zip(sweep.axes, places, strict=True)
         ]
         for draw in range(sweep.draws):
@@ -203,8 +251,6 @@ def axis(config: RunConfig, name: str, text: str) -> Axis:
 
 def value(one: Setting, text: str) -> Any:
     """One value of a setting; raises BadInput, which names it."""
-    from ctx.lab.link import from_text
-
     try:
         return from_text(one, text)
     except BadInput as error:

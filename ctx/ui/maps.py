@@ -9,7 +9,7 @@ from ctx.i18n import t
 from ctx.lab import link
 from ctx.lab.history import RECENT, about, label
 from ctx.store import Store
-from ctx.sweeps.asked import AXIS, asked
+from ctx.sweeps.asked import asked, of
 from ctx.sweeps.plan import swept
 from ctx.ui import maps_found, maps_setup, page, state
 
@@ -39,7 +39,10 @@ def show() -> None:
         if study is not None:
             st.warning(t("Study {id} is no map: the Lab shows it.", id=study.id))
     st.write(
-        t("Choose what varies. Every combination is trained, several times over; work that is the same is done once.")
+        t(
+            "Choose what varies. Every combination, or some, is trained several times over; "
+            "work that is the same is done once."
+        )
     )
     maps_setup.show(asked(st.query_params.to_dict(), store))
     _earlier(store)
@@ -60,12 +63,6 @@ def _another(study_id: str) -> None:
         assert sweep is not None
         application = sweep.base.task().applications[0]
         view = link.view({"app": application}, page.store())
-        axes = {AXIS + axis.name: ", ".join(map(link.to_text, axis.values)) for axis in sweep.axes}
-        st.query_params.from_dict(
-            link.address(view, sweep.base)
-            | {"app": application}
-            | axes
-            | {"draws": str(sweep.draws), "baseline": "on" if sweep.baseline else "off"}
-        )
+        st.query_params.from_dict(link.address(view, sweep.base) | {"app": application} | of(sweep))
 
     state.attempt(act)

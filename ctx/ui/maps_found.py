@@ -23,8 +23,9 @@ from ctx.records import ENDED, Row, Study
 from ctx.sweeps import found as sweeps
 from ctx.sweeps.found import SOURCE as ON_SOURCE
 from ctx.sweeps.found import TARGET as ON_TARGET
-from ctx.sweeps.plan import Axis, Sweep
-from ctx.ui import page, state
+from ctx.sweeps.plan import Axis, Sweep, metric
+from ctx.sweeps.search import begin, enough
+from ctx.ui import maps_search, page, state
 
 SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
 
@@ -32,17 +33,24 @@ SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
 def follow(study: Study, sweep: Sweep) -> None:
     """All of it; looks again every second until every run has ended."""
     rows = page.readings().study(study.id, now=True)
-    if all(run.state in ENDED for _, _, run in rows):
+    if _over(study, rows):
         _draw(study, sweep, rows)
         return
 
     def look() -> None:
         now = page.readings().study(study.id)
         _draw(study, sweep, now)
-        if all(run.state in ENDED for _, _, run in now):
+        if _over(study, now):
             st.rerun()
 
     st.fragment(look, run_every=SECONDS)()
+
+
+def _over(study: Study, rows: list[Row]) -> bool:
+    """Whether all runs have ended, and a search chooses no more or is paused."""
+    if not all(run.state in ENDED for _, _, run in rows):
+        return False
+    return not study.is_search or maps_search.at_rest(study, rows)
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class _Seen:
     @property
     def title(self) -> str:
         """What the numbers are."""
-        return t("gain over target only") if self.shown == "gain" else sweeps.metric(self.sweep).label
+        return t("gain over target only") if self.shown == "gain" else metric(self.sweep).label
 
     def figure(self, name: str, draw: Callable[[], Figure]) -> Figure:
         """Drawn once for all who look, until another run has ended."""
@@ -79,12 +87,14 @@ def _table(what: str, _sweep: Sweep, _rows: list[Row]) -> pd.DataFrame:
 
 
 def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
-    _standing(study, rows)
+    _standing(study, sweep, rows)
+    if study.is_search:
+        maps_search.told(study, sweep, rows)
     done = sorted(run.id for _, _, run in rows if run.state == "done")
     what = f"map {study.id} {sha1(','.join(done).encode(), usedforsecurity=False).hexdigest()}"
     table = _table(what, sweep, rows)
     seen = _Seen(study, sweep, table, _quantity(sweep, table), what)
-    over = all(run.state in ENDED for _, _, run in rows)
+    over = _over(study, rows)
     if table[seen.shown].notna().sum() == 0:
         waits = t("The first cells appear here in a moment. You may close this page: the runs go on.")
         st.info(t("No run has a result.") if over else waits)
@@ -100,18 +110,24 @@ def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
         _parallel(seen)
 
 
-def _standing(study: Study, rows: list[Row]) -> None:
+def _standing(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     runs = {run.id: run for _, _, run in rows}
     states = [run.state for run in runs.values()]
     ended = sum(one in ENDED for one in states)
-    st.progress(ended / max(len(states), 1), t("{n} of {all} runs", n=ended, all=len(states)))
+    if study.is_search and not enough(sweep, rows):
+        most = sweep.most_runs
+        st.progress(ended / most, t("{n} runs, of {all} at most", n=ended, all=most))
+    else:
+        st.progress(ended / max(len(states), 1), t("{n} of {all} runs", n=ended, all=len(states)))
     waiting = [run.id for run in runs.values() if run.state not in ENDED]
     stopped = [run.id for run in runs.values() if run.state in ("stopped", "failed")]
     with st.container(horizontal=True, vertical_alignment="center"):
-        if waiting:
-            st.button(t("Pause"), icon=":material/pause:", key="map pause", on_click=_pause, args=(waiting,))
-        if stopped:
-            st.button(t("Go on"), icon=":material/play_arrow:", key="map resume", on_click=_resume, args=(stopped,))
+        if waiting or not _over(study, rows):
+            st.button(t("Pause"), icon=":material/pause:", key="map pause", on_click=_pause, args=(study, waiting))
+        if stopped or (study.is_search and not waiting and maps_search.held(study, sweep, rows)):
+            st.button(
+                t("Go on"), icon=":material/play_arrow:", key="map resume", on_click=_resume, args=(study, stopped)
+            )
         st.page_link(
             "pages/compare.py",
             label=t("All runs in Compare"),
@@ -123,12 +139,14 @@ def _standing(study: Study, rows: list[Row]) -> None:
         st.error(page.literal(sentence))
 
 
-def _pause(ids: list[str]) -> None:
-    state.attempt(lambda: page.store().request_stop(ids))
+def _pause(study: Study, ids: list[str]) -> None:
+    state.attempt(lambda: page.store().request_stop(maps_search.hold(study) if study.is_search else ids))
 
 
-def _resume(ids: list[str]) -> None:
+def _resume(study: Study, ids: list[str]) -> None:
     def act() -> None:
+        if study.is_search:
+            begin(page.store(), study)
         for run in page.store().runs(["stopped", "failed"], ids=ids, limit=None):
             page.store().resume(run.id)
         ensure(page.store().url)
@@ -138,12 +156,12 @@ def _resume(ids: list[str]) -> None:
 
 def _quantity(sweep: Sweep, table: pd.DataFrame) -> str:
     """Which column is shown."""
-    metric = sweeps.metric(sweep).label
-    titles = {ON_TARGET: t("{metric}, target", metric=metric)}
+    judged = metric(sweep).label
+    titles = {ON_TARGET: t("{metric}, target", metric=judged)}
     if sweep.baseline:
         titles["gain"] = t("gain over target only")
     if table[ON_SOURCE].notna().any():
-        titles[ON_SOURCE] = t("{metric}, source", metric=metric)
+        titles[ON_SOURCE] = t("{metric}, source", metric=judged)
     if len(titles) == 1:
         return ON_TARGET
     chosen = st.segmented_control(
@@ -233,7 +251,7 @@ def _worth(sweep: Sweep, table: pd.DataFrame) -> None:
         if axis.name != sweeps.SIZE and len(axis.values) > 1 and usual in axis.values:
             own = own[own[axis.name].map(str) == str(usual)]
             told.append(f"{label(axis.name)} {charts_maps.written(usual)}")
-    found = sweeps.labels_worth(own, sweeps.metric(sweep).higher_is_better).to_dict("records")
+    found = sweeps.labels_worth(own, metric(sweep).higher_is_better).to_dict("records")
     words = [_worth_of(int(row["size"]), row["needs"], int(found[0]["size"])) for row in found if row["needs"] > 0]
     if never := [int(row["size"]) for row in found if row["needs"] != row["needs"]]:
         sizes = ", ".join(map(str, never))

@@ -14,11 +14,13 @@ from ctx.lab.history import about, label
 from ctx.lab.settings import change
 from ctx.sweeps import asked as addresses
 from ctx.sweeps.asked import MOST_DRAWS, Asked
-from ctx.sweeps.cost import Cost, cost
-from ctx.sweeps.plan import MOST_AXES, Sweep, checked, rows, spec
+from ctx.sweeps.cost import Cost, cost, cost_of_search
+from ctx.sweeps.plan import MOST_AXES, MOST_CELLS, Sweep, checked, rows, spec
+from ctx.sweeps.search import begin, check_installed
 from ctx.ui import page, state
 
-NAMES, DRAWS, BASELINE = "map names", "map draws", "map baseline"
+NAMES, DRAWS, BASELINE, PART, FEW = "map names", "map draws", "map baseline", "map part", "map few"
+ALL = "all"
 
 
 def show(found: Asked) -> None:
@@ -48,6 +50,7 @@ def show(found: Asked) -> None:
             on_change=_change,
             help=t("With commas between them, or low..high:n for n values between two."),
         )
+    _which(found)
     _how_often(found)
     _button(found)
 
@@ -59,6 +62,31 @@ def _around(found: Asked) -> None:
         start = {name: value for name, value in st.query_params.to_dict().items() if name not in addresses.OWN}
         start = {name: value for name, value in start.items() if not name.startswith(addresses.AXIS)}
         st.page_link("pages/lab.py", label=t("Change it in the Lab"), icon=":material/science:", query_params=start)
+
+
+def _which(found: Asked) -> None:
+    """All cells of the grid, or some, and how they are chosen."""
+    titles = {ALL: t("All"), "random": t("Some, at random"), "search": t("Some, by search")}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.session_state[PART] = found.part or ALL
+        st.segmented_control(
+            t("Which cells"),
+            list(titles),
+            format_func=titles.__getitem__,
+            key=PART,
+            on_change=_change,
+            required=True,
+            width="content",
+            help=t(
+                "By search: Optuna chooses one cell after the other by the validation score on the target, the mean "
+                "over the draws. It never sees the test split, nor target only beside a cell."
+            ),
+        )
+        if found.part:
+            st.session_state[FEW] = found.few
+            st.number_input(t("Cells at most"), 1, MOST_CELLS, key=FEW, on_change=_change, width=160)
+    if found.part == "search":
+        st.caption(t("Optuna chooses one cell after the other by the validation score; the map shows test results."))
 
 
 def _how_often(found: Asked) -> None:
@@ -85,6 +113,8 @@ def _how_often(found: Asked) -> None:
 def _button(found: Asked) -> None:
     try:
         sweep = found.sweep()
+        if sweep.search:
+            check_installed()
         lacks = _lacks(sweep)
         sweep = sweep if lacks else checked(sweep)
         planned = _cost(sweep) if not lacks else None
@@ -96,8 +126,10 @@ def _button(found: Asked) -> None:
         st.page_link("pages/lab.py", label=t("Open the Lab"), icon=":material/science:")
         return
     st.caption(page.literal(planned.sentence))
+    left = planned.runs - planned.held
+    train = t("Search, with {n} runs at most", n=left) if sweep.search else t("Train {n} runs", n=left)
     st.button(
-        t("Train {n} runs", n=planned.runs - planned.held) if planned.runs > planned.held else t("Show the map"),
+        train if left else t("Show the map"),
         type="primary",
         key="map train",
         on_click=_train,
@@ -120,6 +152,8 @@ def _lacks(sweep: Sweep) -> list[str]:
 def _cost_of(sweep: str) -> Cost:
     asked = Sweep.model_validate_json(sweep)
     done = page.store().runs(["done"], limit=None)
+    if asked.search:
+        return cost_of_search(asked, done[:200], slots())
     return cost(rows(asked), [run.key for run in done], done[:200], slots())
 
 
@@ -135,13 +169,23 @@ def _change() -> None:
         name: st.session_state.get(f"map values {name}", found.texts.get(name) or addresses.values(found.base, name))
         for name in st.session_state[NAMES]
     }
-    changed = replace(found, texts=texts, draws=int(st.session_state[DRAWS]), baseline=bool(st.session_state[BASELINE]))
+    part = st.session_state[PART]
+    changed = replace(
+        found,
+        texts=texts,
+        draws=int(st.session_state[DRAWS]),
+        baseline=bool(st.session_state[BASELINE]),
+        part="" if part == ALL else part,
+        few=int(st.session_state.get(FEW, found.few)),
+    )
     st.query_params.from_dict(addresses.address(changed, start))
 
 
 def _train(sweep: Sweep) -> None:
     def act() -> None:
-        study = page.store().add_study(_name(sweep), spec(sweep), rows(sweep))
+        study = page.store().add_study(_name(sweep), spec(sweep), [] if sweep.search else rows(sweep))
+        if sweep.search:
+            begin(page.store(), study)
         ensure(page.store().url)
         st.query_params.from_dict({"map": study.id})
 

@@ -55,7 +55,9 @@ def config(depth: int, lam: float = 0.1, seed: int = 0) -> RunConfig:
 class Plain(Memo):
     """Frozen layers run with every batch, as in any other loop."""
 
-    def hidden(self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False) -> Tensor | None:
+    def hidden(
+        self, model: Model, weights: str, depth: int, batch: Batch, lasting: bool = False, half: bool = False
+    ) -> Tensor | None:
         if depth == 0:
             return None
         with torch.no_grad():
@@ -96,7 +98,7 @@ def ours(costs: Costs, depth: int, features: Memo, updates: int, draw: int) -> N
     (trainer,) = made
     phase = trainer._phase(trainer.setup.phases[0])
     costs.update.append(timed(lambda: list(itertools.islice(phase, updates))) / updates)
-    costs.look.append(timed(trainer._look))
+    costs.look.append(timed(lambda: trainer._look(trainer.setup.phases[0])))
     costs.test.append(timed(trainer._end))
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ctx.backbones.minilm import MiniLM
 from ctx.config import RunConfig, canonical, frozen_blocks
-from ctx.evaluation import CURVE, some
+from ctx.evaluation import some
 from ctx.setup import Setup
 
 transformers.logging.set_verbosity_error()
@@ -148,7 +148,8 @@ class Arm:
 
     def look(self) -> float:
         """What is looked at when an epoch is over."""
-        return sum(self._answer(key, some(rows.validation, CURVE)) for key, rows in self.setup.rows.items())
+        most = self.setup.phases[0].looked(self.setup.config.optim.batch)
+        return sum(self._answer(key, some(rows.validation, most)) for key, rows in self.setup.rows.items())
 
     def test(self) -> float:
         """Both test splits."""

@@ -1,0 +1,227 @@
+"""A BERT layer over the real tokens of a batch, its gradient written out, so that little beside products is left.
+
+Post-norm layers of plain parts (Vaswani et al. 2017; Devlin et al. 2019): linear maps with biases, exact GELU,
+LayerNorm. Against the same layer built from modules: one product makes queries, keys and values, padding stands only
+in attention, dropout's random numbers have sixteen bits, and products add what they are added to.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+if TYPE_CHECKING:
+    from ctx.batches import Batch
+
+aten = torch.ops.aten
+CHANCES = 2**16  # dropout's probability is a multiple of one in so many
+NEVER = -1e30  # added to the score of a key that is padding
+
+
+class Places(NamedTuple):
+    """Where the tokens of a batch stand in attention. Indices of rows ``[D]``, a head's numbers each.
+
+    ``three`` ``[3 B A T]``: of ``[N + 1, 3, A, D]`` as ``[3, B, A, T, D]``, the last of N + 1 standing for padding;
+    ``one`` ``[B A T]``: of ``[N + 1, A, D]`` as ``[B, A, T, D]``; ``three_back`` ``[N 3 A]``, ``one_back`` ``[N A]``:
+    the other way. ``keys`` ``[B, 1, 1, T]`` is added to scores.
+    """
+
+    three: Tensor
+    one: Tensor
+    three_back: Tensor
+    one_back: Tensor
+    keys: Tensor
+
+
+class Layer(NamedTuple):
+    """What a layer computes with: its parameters, its heads, LayerNorm's ε, dropout of attention and of sums."""
+
+    weights: tuple[Tensor, ...]
+    heads: int
+    eps: float
+    dropout: tuple[float, float]
+
+
+class Kept(NamedTuple):
+    """What the gradient needs of a forward pass. Factors are dropout's, None without."""
+
+    x: Tensor
+    w_three: Tensor
+    w_out: Tensor
+    gain_a: Tensor
+    bias_a: Tensor
+    w_inner: Tensor
+    w_outer: Tensor
+    gain_b: Tensor
+    bias_b: Tensor
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    seen: Tensor
+    factors_seen: Tensor | None
+    mixed: Tensor
+    factors_a: Tensor | None
+    sum_a: Tensor
+    mean_a: Tensor
+    rstd_a: Tensor
+    states: Tensor
+    inner: Tensor
+    active: Tensor
+    factors_b: Tensor | None
+    sum_b: Tensor
+    mean_b: Tensor
+    rstd_b: Tensor
+
+
+def layer(module: Any) -> Layer | None:
+    """What a transformers layer of BERT's kind computes with; None where some part of it is another."""
+    own, after, last = module.attention.self, module.attention.output, module.output
+    linear = own.query, own.key, own.value, after.dense, module.intermediate.dense, last.dense
+    norms = after.LayerNorm, last.LayerNorm
+    act = getattr(module.intermediate.intermediate_act_fn, "act", None)
+    plain = all(type(one) is nn.Linear and one.bias is not None for one in linear)
+    if not plain or any(type(one) is not nn.LayerNorm for one in norms) or act is not nn.functional.gelu:
+        return None
+    ordered = *linear[:4], norms[0], *linear[4:], norms[1]
+    dropped = (own.dropout.p, last.dropout.p) if module.training else (0.0, 0.0)
+    weights = tuple(tensor for one in ordered for tensor in (one.weight, one.bias))
+    same = norms[0].eps == norms[1].eps and after.dropout.p == last.dropout.p
+    return Layer(weights, own.num_attention_heads, norms[0].eps, dropped) if same else None
+
+
+def places(batch: Batch, heads: int) -> Places:
+    """The places of a batch's tokens, for layers of so many heads."""
+    (rows, length), count = batch.mask.shape, len(batch.real)
+    own = torch.full((rows * length,), count).index_copy_(0, batch.real, torch.arange(count)).view(rows, 1, length)
+    head, part = torch.arange(heads), torch.arange(3)
+    three = ((own * 3 + part[:, None, None, None]) * heads + head[:, None]).flatten()
+    one_back = ((batch.real // length * heads)[:, None] + head) * length + (batch.real % length)[:, None]
+    three_back = part[:, None] * (rows * heads * length) + one_back[:, None]
+    keys = torch.zeros(rows, 1, 1, length).masked_fill_(~batch.mask[:, None, None], NEVER)
+    return Places(three, (own * heads + head[:, None]).flatten(), three_back.flatten(), one_back.flatten(), keys)
+
+
+def factors(shape: tuple[int, ...], p: float) -> Tensor | None:
+    """Dropout's: 0 with probability ``p`` (to 16 bits), else what keeps the mean; None where nothing is dropped.
+
+    The global generator seeds them, so a run that goes on from its state draws the same.
+    """
+    dropped = round(p * CHANCES)
+    if not dropped:
+        return None
+    count = math.prod(shape)
+    words = np.random.SFC64(int(torch.randint(2**62, ()))).random_raw(-(-count // 4))
+    stays = torch.from_numpy(words.view(np.int16)[:count]) >= dropped - CHANCES // 2
+    return torch.where(stays, CHANCES / (CHANCES - dropped), 0.0).view(shape)
+
+
+def _times(values: Tensor, factors: Tensor | None) -> Tensor:
+    return values if factors is None else values * factors
+
+
+def _plus(there: Tensor, values: Tensor, factors: Tensor | None) -> Tensor:
+    return there + values if factors is None else torch.addcmul(there, values, factors)
+
+
+def learning(x: Tensor, batch: Batch, layer: Layer) -> Tensor:
+    """What the layer makes of a batch's real tokens ``[N, W]``."""
+    if layer.heads not in batch.places:
+        batch.places[layer.heads] = places(batch, layer.heads)
+    found: Tensor = Fused.apply(x, batch.places[layer.heads], layer, *layer.weights)  # type: ignore[no-untyped-call]
+    return found
+
+
+class Fused(torch.autograd.Function):
+    """``Fused.apply(x, places, layer, *layer.weights)``: real tokens ``[N, W]`` to ``[N, W]``; gradients once."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, at: Places, layer: Layer, *weights: Tensor) -> Tensor:
+        """Attention, then the inner layer, each with dropout, added to what it read, and normalised."""
+        wq, bq, wk, bk, wv, bv, w_out, b_out, gain_a, bias_a, w_inner, b_inner, w_outer, b_outer, gain_b, bias_b = (
+            weights
+        )
+        (count, width), (rows, length), heads = x.shape, (at.keys.shape[0], at.keys.shape[3]), layer.heads
+        w_three = torch.cat([wq, wk, wv])
+        three = x.new_zeros(count + 1, 3 * width)
+        torch.addmm(torch.cat([bq, bk, bv]), x, w_three.t(), out=three[:count])
+        parts = three.view(-1, width // heads).index_select(0, at.three)
+        query, key, value = parts.view(3, rows * heads, length, width // heads)
+        scores = torch.bmm(query, key.transpose(1, 2)).mul_((width // heads) ** -0.5)
+        scores.view(rows, heads, length, length).add_(at.keys)
+        seen = torch.softmax(scores, -1)
+        factors_seen = factors(seen.shape, layer.dropout[0])
+        mixed = torch.bmm(_times(seen, factors_seen), value)
+        mixed = mixed.view(-1, width // heads).index_select(0, at.one_back).view(count, width)
+        factors_a, factors_b = factors(x.shape, layer.dropout[1]), factors(x.shape, layer.dropout[1])
+        sum_a = _plus(x, torch.addmm(b_out, mixed, w_out.t()), factors_a)
+        states, mean_a, rstd_a = torch.native_layer_norm(sum_a, (width,), gain_a, bias_a, layer.eps)
+        inner = torch.addmm(b_inner, states, w_inner.t())
+        active = nn.functional.gelu(inner)
+        sum_b = _plus(states, torch.addmm(b_outer, active, w_outer.t()), factors_b)
+        out: Tensor
+        out, mean_b, rstd_b = torch.native_layer_norm(sum_b, (width,), gain_b, bias_b, layer.eps)
+        ctx.at = at
+        a = factors_a, sum_a, mean_a, rstd_a
+        b = factors_b, sum_b, mean_b, rstd_b
+        given = x, w_three, w_out, gain_a, bias_a, w_inner, w_outer, gain_b, bias_b
+        kept = Kept(*given, query, key, value, seen, factors_seen, mixed, *a, states, inner, active, *b)
+        ctx.save_for_backward(*kept)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of what wants one."""
+        kept, (first, _, _, *wanted) = Kept(*ctx.saved_tensors), ctx.needs_input_grad
+        pairs: list[Tensor | None] = []  # of weights and biases, from the last to the first
+
+        def linear(into: Tensor, read: Tensor, place: int) -> None:
+            pairs[:0] = [into.t() @ read if wanted[place] else None, into.sum(0) if wanted[place + 1] else None]
+
+        d_b, d_gain, d_bias = _normed(grad, kept.sum_b, kept.mean_b, kept.rstd_b, kept.gain_b, kept.bias_b)
+        pairs[:0] = [d_gain, d_bias]
+        d_outer = _times(d_b, kept.factors_b)
+        linear(d_outer, kept.active, 12)
+        d_inner = aten.gelu_backward(d_outer @ kept.w_outer, kept.inner)
+        linear(d_inner, kept.states, 10)
+        d_states = torch.addmm(d_b, d_inner, kept.w_inner)
+        d_a, d_gain, d_bias = _normed(d_states, kept.sum_a, kept.mean_a, kept.rstd_a, kept.gain_a, kept.bias_a)
+        pairs[:0] = [d_gain, d_bias]
+        d_out = _times(d_a, kept.factors_a)
+        linear(d_out, kept.mixed, 6)
+        if not (first or any(wanted[:6])):
+            return (None, None, None, *[None] * 6, *pairs)
+        d_three, width = _attended(kept, ctx.at, d_out), kept.x.shape[1]
+        weights = torch.split(d_three.t() @ kept.x, width) if any(wanted[:6]) else [None] * 3
+        biases = torch.split(d_three.sum(0), width)
+        pairs[:0] = [one for pair in zip(weights, biases, strict=True) for one in pair]
+        return (torch.addmm(d_a, d_three, kept.w_three) if first else None, None, None, *pairs)
+
+
+def _normed(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Through LayerNorm: of what it read, its gain, its bias."""
+    read, mean, rstd, gain, bias = kept
+    found: tuple[Tensor, Tensor, Tensor] = aten.native_layer_norm_backward(
+        grad.contiguous(), read, gain.shape, mean, rstd, gain, bias, [True, True, True]
+    )
+    return found
+
+
+def _attended(kept: Kept, at: Places, d_out: Tensor) -> Tensor:
+    """Through attention: of queries, keys and values side by side ``[N, 3 W]``."""
+    (count, width), size = d_out.shape, kept.query.shape[-1]
+    d_mixed = d_out.new_zeros(count + 1, width)
+    torch.mm(d_out, kept.w_out, out=d_mixed[:count])
+    d_mixed = d_mixed.view(-1, size).index_select(0, at.one).view_as(kept.query)
+    d_parts = kept.query.new_empty(3, *kept.query.shape)
+    torch.bmm(_times(kept.seen, kept.factors_seen).transpose(1, 2), d_mixed, out=d_parts[2])
+    d_seen = _times(torch.bmm(d_mixed, kept.value.transpose(1, 2)), kept.factors_seen)
+    d_scores = aten._softmax_backward_data(d_seen, kept.seen, -1, d_seen.dtype).mul_(size**-0.5)
+    torch.bmm(d_scores, kept.key, out=d_parts[0])
+    torch.bmm(d_scores.transpose(1, 2), kept.query, out=d_parts[1])
+    return d_parts.view(-1, size).index_select(0, at.three_back).view(count, 3 * width)

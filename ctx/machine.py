@@ -1,0 +1,69 @@
+"""How fast this machine trains, as measured here once, and how long texts are. No torch."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from ctx import data, kept
+from ctx.config import ContextChoice
+from ctx.manifest import cores
+from ctx.parts import Backbone
+
+SPEEDS, TOKENS = "speeds", "lengths"  # folders
+USUAL_RATE, USUAL_TOKENS = 8e10, 30.0  # until they are measured: operations a second, and tokens of a text
+
+
+def speeds() -> dict[int, float]:
+    """Operations a second of a layer that learns, by threads; empty where that was never measured."""
+    found = kept.document(SPEEDS, _name()) or {}
+    with suppress(TypeError, ValueError):  # damaged: measured again
+        return {int(threads): float(speed) for threads, speed in found.items() if float(speed) > 0}
+    return {}
+
+
+def keep_speeds(found: dict[int, float]) -> None:
+    """Remember what was measured."""
+    kept.keep_document(SPEEDS, _name(), {str(threads): speed for threads, speed in found.items()})
+
+
+def fastest() -> int:
+    """How many threads a run has that trains by itself: so many as were fastest, or one a core."""
+    found = {threads: speed for threads, speed in speeds().items() if threads <= cores()}
+    return max(found, key=found.__getitem__) if found else cores()
+
+
+def rate(threads: int) -> float:
+    """Operations a second with so many threads."""
+    return speeds().get(threads, USUAL_RATE)
+
+
+def _name() -> str:
+    return kept.named(platform.node(), platform.processor(), version("torch"))
+
+
+def tokens(backbone: Backbone, choice: ContextChoice) -> float:
+    """The mean number of tokens in a text of a context; a usual one where the backbone has not read it yet."""
+    name = _texts(backbone, choice)
+    place = kept.place(TOKENS, name, "json")
+    if place not in _means:
+        found = (kept.document(TOKENS, name) or {}).get("mean")
+        if not isinstance(found, float) or found <= 0:
+            return USUAL_TOKENS
+        _means[place] = found
+    return _means[place]
+
+
+def keep_tokens(backbone: Backbone, choice: ContextChoice, mean: float) -> None:
+    """Remember it."""
+    if tokens(backbone, choice) != mean:
+        kept.keep_document(TOKENS, _texts(backbone, choice), {"mean": mean})
+
+
+_means: dict[Path, float] = {}
+
+
+def _texts(backbone: Backbone, choice: ContextChoice) -> str:
+    return kept.named(backbone.canonical().model_dump_json(), data.digest(choice))

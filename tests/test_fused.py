@@ -1,0 +1,140 @@
+"""A layer whose gradient is written out: against the same layer of modules, and its dropout."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import BertConfig
+from transformers.models.bert.modeling_bert import BertLayer
+
+from ctx import fused
+from ctx.layers import AttentionLayer, PackedLayer
+
+LENGTHS, LENGTH, WIDTH, HEADS = (3, 8, 1, 5), 8, 24, 3
+
+
+def bert(dropout: float = 0.0) -> nn.Module:
+    torch.manual_seed(1)
+    config = BertConfig(
+        hidden_size=WIDTH,
+        num_attention_heads=HEADS,
+        intermediate_size=40,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        attn_implementation="sdpa",
+    )
+    layer = BertLayer(config).double().train()
+    for parameter in layer.parameters():  # LayerNorms and biases too are nothing special
+        nn.init.normal_(parameter, std=0.3)
+    return layer
+
+
+def batch(lengths: tuple[int, ...] = LENGTHS) -> SimpleNamespace:
+    """What a layer reads of a batch."""
+    mask = torch.arange(LENGTH)[None] < torch.tensor(lengths)[:, None]
+    return SimpleNamespace(mask=mask, real=mask.flatten().nonzero()[:, 0], alone=False, places={})
+
+
+def states(one: SimpleNamespace) -> Tensor:
+    torch.manual_seed(2)
+    return (torch.randn(*one.mask.shape, WIDTH, dtype=torch.double) * one.mask[..., None]).requires_grad_()
+
+
+def learnt(layer: AttentionLayer, one: SimpleNamespace) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """What it gives for real tokens, and the gradients of all."""
+    layer.zero_grad()
+    read = states(one)
+    out = layer(read, one)[one.mask]
+    (out.sin() * torch.arange(1, WIDTH + 1)).sum().backward()
+    assert read.grad is not None
+    return out, {name: p.grad for name, p in layer.named_parameters()} | {"read": read.grad[one.mask]}
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, (LENGTH,) * 3, (1,)])
+def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
+    lengths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, one = bert(), batch(lengths)
+    expected, gradients = learnt(AttentionLayer(inner), one)
+    used: list[int] = []
+    plain = fused.learning
+    monkeypatch.setattr(fused, "learning", lambda *given: used.append(1) or plain(*given))
+    found, own = learnt(PackedLayer(inner), one)
+    assert used
+    assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert own.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        assert gradient is not None
+        assert torch.allclose(own[name], gradient, rtol=1e-9, atol=1e-9), name  # type: ignore[arg-type]
+
+
+def test_its_gradients_are_those_of_what_it_computes_dropout_too() -> None:
+    layer, one = fused.layer(bert(dropout=0.25)), batch()
+    assert layer is not None
+    at = fused.places(one, HEADS)  # type: ignore[arg-type]
+    weights = [weight.detach().requires_grad_() for weight in layer.weights]
+
+    def run(x: Tensor, *given: Tensor) -> Tensor:
+        torch.manual_seed(3)
+        out: Tensor = fused.Fused.apply(x, at, layer, *given)  # type: ignore[no-untyped-call]
+        return out
+
+    x = states(one)[one.mask].detach().requires_grad_()
+    assert torch.autograd.gradcheck(run, (x, *weights), fast_mode=True)
+
+
+@pytest.mark.parametrize("chosen", ["bias", "LayerNorm", "query.weight", "output.dense.weight", "intermediate"])
+def test_what_does_not_learn_has_no_gradient_and_what_does_has_the_same(chosen: str) -> None:
+    inner, one = bert(), batch()
+    _, gradients = learnt(PackedLayer(inner), one)
+    for name, parameter in inner.named_parameters():
+        parameter.requires_grad_(chosen in name)
+    layer = PackedLayer(inner)
+    layer.zero_grad()
+    with torch.no_grad():
+        read = states(one).detach()
+    out = layer(read, one)[one.mask]
+    (out.sin() * torch.arange(1, WIDTH + 1)).sum().backward()
+    for name, parameter in layer.named_parameters():
+        if chosen in name:
+            assert parameter.grad is not None
+            assert torch.equal(parameter.grad, gradients[name])  # type: ignore[arg-type]
+        else:
+            assert parameter.grad is None
+
+
+def test_dropout_keeps_the_mean_and_follows_the_global_generator() -> None:
+    torch.manual_seed(0)
+    state = torch.get_rng_state()
+    first = fused.factors((1000, 301), 0.1)
+    second = fused.factors((1000, 301), 0.1)
+    torch.set_rng_state(state)
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first, fused.factors((1000, 301), 0.1))  # type: ignore[arg-type]
+    assert not torch.equal(first, second)
+    for found in (first, second):
+        assert len(found.unique()) == 2
+        assert abs((found == 0).float().mean().item() - 0.1) < 0.003
+        assert abs(found.mean().item() - 1) < 0.003
+        assert abs((found == 0).float().mean(0).std().item() - (0.09 / 1000) ** 0.5) < 0.002, "columns are independent"
+    assert fused.factors((3, 4), 0.0) is None
+
+
+def test_a_layer_with_another_part_runs_as_its_modules_do() -> None:
+    one = batch()
+    for change in (
+        lambda inner: setattr(inner.intermediate, "intermediate_act_fn", nn.ReLU()),
+        lambda inner: setattr(inner.attention.self, "query", nn.Sequential(inner.attention.self.query)),
+        lambda inner: setattr(inner.output, "LayerNorm", nn.RMSNorm(WIDTH).double()),
+    ):
+        inner = bert()
+        change(inner)
+        assert fused.layer(inner) is None
+        expected, gradients = learnt(AttentionLayer(inner), one)
+        found, own = learnt(PackedLayer(inner), one)
+        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+        assert all(torch.allclose(own[name], gradients[name], atol=1e-9) for name in gradients)  # type: ignore[arg-type]
