@@ -13,19 +13,13 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ctx.connection import Base
+from ctx.phases import Ended, Point, insertion, let_go, settle
 from ctx.records import Run, clean, finite
 from ctx.schema import metrics, outputs, runs
 
 LEASE_SECONDS = 20.0
-Point = tuple[int, str, float | None]  # step, name, value
-
-
-def _insert(connection: Connection) -> Any:
-    """An INSERT into the metrics that may meet rows that are there; SQLite and PostgreSQL say it alike."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(metrics)
 
 
 class Attempts(Base):
@@ -36,36 +30,57 @@ class Attempts(Base):
         mine = and_(runs.c.id == run.id, runs.c.attempt == run.attempt, runs.c.state == "running")
         return connection.execute(update(runs).where(mine).values(**values)).rowcount == 1
 
-    def _add(self, connection: Connection, run: Run, points: Sequence[Point]) -> None:
+    def _add(self, connection: Connection, run: Run, points: Sequence[Point], ended: Ended | None) -> None:
+        if ended is not None:
+            points = settle(connection, run, ended, points)
         if points:
             rows = [{"run_id": run.id, "name": name, "step": step, "value": finite(v)} for step, name, v in points]
-            add = _insert(connection)
+            add = insertion(connection)
             same = {"index_elements": ["run_id", "name", "step"], "set_": {"value": add.excluded.value}}
             connection.execute(add.on_conflict_do_update(**same), rows)  # an epoch's end is told again after a resume
 
     def write(
-        self, run: Run, points: Sequence[Point], lease_seconds: float = LEASE_SECONDS, steps: int | None = None
+        self,
+        run: Run,
+        points: Sequence[Point],
+        lease_seconds: float = LEASE_SECONDS,
+        steps: int | None = None,
+        ended: Ended | None = None,
     ) -> bool:
-        """Add points (step, name, value) and renew the lease; False means: stop at once, the run is another's."""
-        return not self.write_all([(run, points, steps)], lease_seconds)
+        """Add points (step, name, value) and renew the lease; False means: stop at once, the run is another's.
+
+        ``ended``: a phase that others may share and that ends within these points.
+        """
+        with self._writing() as connection:
+            return self._told(connection, run, points, steps, lease_seconds, ended)
 
     def write_all(
         self, told: Iterable[tuple[Run, Sequence[Point], int | None]], lease_seconds: float = LEASE_SECONDS
     ) -> set[str]:
         """The same of several runs, in one transaction, each with its steps in all; ids of those that are another's."""
-        lost = set()
         with self._writing() as connection:
-            for run, points, steps in told:
-                values: dict[str, Any] = {"lease_until": time.time() + lease_seconds}
-                if points:
-                    values["step"] = max(point[0] for point in points)
-                if steps is not None:
-                    values["steps"] = steps
-                if self._mine(connection, run, **values):
-                    self._add(connection, run, points)
-                else:
-                    lost.add(run.id)
-        return lost
+            return {
+                run.id for run, points, steps in told if not self._told(connection, run, points, steps, lease_seconds)
+            }
+
+    def _told(
+        self,
+        connection: Connection,
+        run: Run,
+        points: Sequence[Point],
+        steps: int | None,
+        lease_seconds: float,
+        ended: Ended | None = None,
+    ) -> bool:
+        values: dict[str, Any] = {"lease_until": time.time() + lease_seconds}
+        if points:
+            values["step"] = max(point[0] for point in points)
+        if steps is not None:
+            values["steps"] = steps
+        mine = self._mine(connection, run, **values)
+        if mine:
+            self._add(connection, run, points, ended)
+        return mine
 
     def renew(self, run: Run, lease_seconds: float = LEASE_SECONDS) -> bool:
         """Hold the run for longer; False where it is another's by now."""
@@ -87,6 +102,7 @@ class Attempts(Base):
         with self._writing() as connection:
             mine = self._mine(connection, run, checkpoint=None, checkpoint_step=None, step=0)
             if mine:
+                let_go(connection, runs.c.id == run.id)
                 connection.execute(delete(metrics).where(metrics.c.run_id == run.id))
         return mine
 
@@ -98,8 +114,12 @@ class Attempts(Base):
         error: str | None = None,
         outputs: Mapping[str, np.ndarray] | None = None,
         points: Sequence[Point] = (),
+        ended: Ended | None = None,
     ) -> bool:
-        """End a run as done, stopped or failed, with its last points, in one transaction; False if it is another's."""
+        """End a run as done, stopped or failed, with its last points, in one transaction; False if it is another's.
+
+        ``ended``: as in `write`.
+        """
         values: dict[str, Any] = {"state": state, "error": error, "ended": time.time(), "lease_owner": None}
         if final is not None:
             values["final"] = clean(final)
@@ -110,7 +130,7 @@ class Attempts(Base):
         with self._writing() as connection:
             mine = self._mine(connection, run, **values, lease_until=None, stop_requested=False)
             if mine:
-                self._add(connection, run, points)
+                self._add(connection, run, points, ended)
                 self._keep_outputs(connection, run, outputs or {})
         return mine
 

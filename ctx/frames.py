@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from ctx.connection import Base
 from ctx.errors import CtxError
 from ctx.parts import Choice
+from ctx.phases import points_of
 from ctx.records import Told
 from ctx.registry import make
 from ctx.schema import metrics, outputs, runs
@@ -60,12 +61,10 @@ class Frames(Base):
 
     def _rows(self, ids: Sequence[str], names: Iterable[str], after: int) -> Iterator[tuple[str, Sequence[Any]]]:
         wanted = [_named(name) for name in names]
+        conditions = ([or_(*wanted)] if wanted else []) + ([metrics.c.step > after] if after >= 0 else [])
         with self._reading() as connection:
             for run_id in dict.fromkeys(ids):
-                query = select(metrics.c.name, metrics.c.step, metrics.c.value).where(metrics.c.run_id == run_id)
-                query = query.where(or_(*wanted)) if wanted else query
-                query = query.where(metrics.c.step > after) if after >= 0 else query
-                cursor = connection.execute(query.order_by(metrics.c.name, metrics.c.step)).cursor
+                cursor = connection.execute(points_of(run_id, *conditions)).cursor
                 yield run_id, cursor.fetchall() if cursor else []  # plain tuples: a chart reads tens of thousands
 
     def output(self, run_id: str, name: str) -> np.ndarray | None:

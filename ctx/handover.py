@@ -45,8 +45,9 @@ class Moment:
 
 @dataclass(frozen=True)
 class Had:
-    """A phase that some run had: what it left, and all that happened, from the start on."""
+    """A phase of this name that some run had: what it left, and all that happened, from the start on."""
 
+    name: str
     weights: dict[str, Tensor]
     generator: Tensor
     at: Position
@@ -73,6 +74,10 @@ class Handover:
         """Something happened in the phase."""
         if self.path:
             self.moments.append(Moment(step, kind, {name: float(value) for name, value in values.items()}))
+
+    def ended(self, at: Position) -> str | None:
+        """The phase's name where the run has just ended it; None where it is nobody else's."""
+        return self.path.stem if self.path and (at.phase, at.epoch, at.update) == (1, 0, 0) else None
 
     def keep(self, model: Model, at: Position, values: Mapping[str, float]) -> None:
         """The phase has ended: with these weights, there, with these values of its last epoch.
@@ -112,7 +117,7 @@ class Handover:
             return None
         kept.touch(self.path)
         at, moments = Position(**found.meta["position"]), [Moment(**moment) for moment in found.meta["moments"]]
-        return Had(found.part("model"), found.tensors["generator"], at, moments)
+        return Had(self.path.stem, found.part("model"), found.tensors["generator"], at, moments)
 
 
 def _name(setup: Setup, phase: Phase) -> str:

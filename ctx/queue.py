@@ -15,6 +15,7 @@ from ctx.connection import Base
 from ctx.errors import BadInput
 from ctx.jobs import claimable as claimable_job
 from ctx.leases import surely_dead
+from ctx.phases import let_go
 from ctx.records import WAITING, Run, as_run
 from ctx.schema import jobs, metrics, runs
 
@@ -140,7 +141,9 @@ class Queue(Base):
         )
         if held.rowcount == 0:
             return None
-        after = select(func.coalesce(runs.c.checkpoint_step, -1)).where(runs.c.id == run_id).scalar_subquery()
+        safe = func.coalesce(runs.c.checkpoint_step, -1)
+        let_go(connection, and_(runs.c.id == run_id, runs.c.phase_step > safe))
+        after = select(safe).where(runs.c.id == run_id).scalar_subquery()
         connection.execute(delete(metrics).where(metrics.c.run_id == run_id, metrics.c.step > after))
         connection.execute(
             update(runs).where(runs.c.id == run_id).values(step=func.coalesce(runs.c.checkpoint_step, 0))

@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ctx import checkpoint, memory
-from ctx.attempts import LEASE_SECONDS, Point
+from ctx.attempts import LEASE_SECONDS
 from ctx.config import key
 from ctx.database import StoreBusy
 from ctx.errors import CtxError, StoreError, Unavailable
 from ctx.manifest import PATIENT, manifest
+from ctx.phases import Ended, Point
 from ctx.queue import MOST_CRASHES
 from ctx.records import Run
 from ctx.store import Store
@@ -84,6 +85,7 @@ class Recorder:
     def __init__(self, store: Store, run: Run) -> None:
         self.store, self.run = store, run
         self.points: list[Point] = []
+        self.ended: Ended | None = None  # a shared phase that ends within these points
         self.steps: int | None = None
         self.flushed = 0.0  # the first event is written at once
         self.written = time.monotonic()
@@ -96,10 +98,14 @@ class Recorder:
         """Take an event's values, to be written later."""
         self.points += [(event.step, name, value) for name, value in event.values.items()]
         self.steps = event.steps
+        if event.ended is not None:
+            self.ended = Ended(event.ended, event.step)
 
     def add(self, event: Event) -> None:
-        """Take an event's values, and write what has gathered when it is time."""
+        """Take an event's values, and write what has gathered when it is time; of a phase taken over all at its end."""
         self.gather(event)
+        if event.gone:
+            return
         if time.monotonic() - self.flushed > FLUSH_SECONDS or len(self.points) > FLUSH_POINTS:
             try:
                 self.flush()
@@ -110,9 +116,9 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what has gathered; raises LostError."""
-        if not self.store.write(self.run, self.points, steps=self.steps):
+        if not self.store.write(self.run, self.points, steps=self.steps, ended=self.ended):
             raise LostError
-        self.points = []
+        self.points, self.ended = [], None
         self.flushed = self.written = time.monotonic()
 
     def save(self, event: Event) -> None:
@@ -163,7 +169,7 @@ class Recorder:
         patience = time.monotonic() + 3 * LEASE_SECONDS
         while True:
             try:
-                if not self.store.finish(self.run, state, final, error, outputs, self.points):
+                if not self.store.finish(self.run, state, final, error, outputs, self.points, self.ended):
                     raise LostError
                 return
             except StoreBusy:

@@ -1,7 +1,7 @@
 """The store's tables. A change here is a new file in ``ctx/migrations/versions/`` and a new `REVISION`.
 
 A missing value is NULL. Times are seconds since 1970. ``runs.checkpoint`` names the file that ``checkpoint_step``
-belongs to: points after that step go when the run is taken up again.
+belongs to: points after that step go when the run is taken up again. `ctx.phases` says what ``runs.phase`` is.
 """
 
 from sqlalchemy import (
@@ -19,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 metadata = MetaData()
 
 runs = Table(
@@ -50,10 +50,15 @@ runs = Table(
     Column("started", Double),
     Column("ended", Double),
     Column("deleted", Double),
+    Column("phase", String(64)),
+    Column("phase_step", Integer),
+    Column("phase_run", String(32)),
     Index("runs_state", "state", "created"),
     Index("runs_key", "key", "owner"),
     Index("runs_created", "created"),
     Index("runs_owner", "owner", "started"),
+    Index("runs_phase", "phase", "owner"),
+    Index("runs_phase_run", "phase_run"),
 )
 
 metrics = Table(

@@ -93,6 +93,7 @@ class Event:
     """What happened: ``values`` are the metrics of ``step``, of ``steps`` in all; the last one has the results.
 
     ``snapshot()`` is the whole state at this moment; once it is ``gone``, in a phase taken over, that of a later one.
+    ``ended`` names a phase that other runs may share (`ctx.handover`) and that this event ends.
     ``final`` is plain data, ``outputs`` the test split's logits ``[N, …]`` by "test/<context>".
     """
 
@@ -104,6 +105,7 @@ class Event:
     final: dict[str, Any] | None = None
     outputs: dict[str, np.ndarray] | None = None
     gone: bool = False
+    ended: str | None = None
 
 
 def under(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

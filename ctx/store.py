@@ -20,12 +20,14 @@ from ctx.frames import Frames
 from ctx.home import store_url
 from ctx.jobs import Jobs, queued_job
 from ctx.leases import Leases
+from ctx.phases import let_go
 from ctx.queue import Queue
 from ctx.records import ENDED, WAITING, Job, Row, Run, Study, as_run, new_id
 from ctx.schema import jobs, metrics, outputs, runs, studies, study_runs
 
 __all__ = ["Job", "Run", "Store", "Study", "open_store"]
 SHORTEST = 6  # characters of an id that are enough to name it
+AT_ONCE = 1000  # ids in one statement
 
 
 def open_store(url: str | None = None, migrate: bool = True) -> Store:
@@ -247,10 +249,16 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
         if before is not None:
             gone = and_(gone, runs.c.deleted < before)
         with self._writing() as connection:
-            ids = list(connection.execute(select(runs.c.id).where(gone)).scalars())
-            for table in (metrics, outputs, study_runs):
-                connection.execute(delete(table).where(table.c.run_id.in_(select(runs.c.id).where(gone))))
-            connection.execute(delete(runs).where(gone))
+            ids = list(
+                connection.execute(select(runs.c.id).where(gone).order_by(runs.c.id).with_for_update()).scalars()
+            )
+            for at in range(0, len(ids), AT_ONCE):
+                some = ids[at : at + AT_ONCE]
+                going = runs.c.id.in_(some)
+                let_go(connection, going)
+                for table in (metrics, outputs, study_runs):
+                    connection.execute(delete(table).where(table.c.run_id.in_(some)))
+                connection.execute(delete(runs).where(going))
             used = select(study_runs.c.study_id)
             connection.execute(delete(studies).where(studies.c.id.not_in(used), studies.c.created < time.time() - 60))
         return ids

@@ -95,7 +95,8 @@ class Trainer:
         self.at.taken_over = self.at.step
         for one in had.moments:
             gone = one is not had.moments[-1]
-            yield Event(one.step, self.setup.steps, one.kind, one.values, self.snapshot, gone=gone)
+            ended = None if gone else had.name
+            yield Event(one.step, self.setup.steps, one.kind, one.values, self.snapshot, gone=gone, ended=ended)
 
     def begin(self) -> None:
         """Begin a phase: the kept weights go on (or fresh ones do); optimiser, warm-up and selection start again."""
@@ -248,7 +249,8 @@ class Trainer:
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:
         if self.handover and self.at.phase == 0:
             self.handover.note(self.at.step, kind, values)
-        return Event(self.at.step, self.setup.steps, kind, values, self.snapshot)
+        ended = self.handover.ended(self.at) if self.handover else None
+        return Event(self.at.step, self.setup.steps, kind, values, self.snapshot, ended=ended)
 
     def _end(self) -> Event:
         final, outputs = self.evaluator.test()

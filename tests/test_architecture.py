@@ -33,7 +33,7 @@ LAYERS = {
         "state batches resplit augmented setup model features prefix handover optim evaluation train warm measure "
         "embeddings logistic linear_probes gathered heads"
     ),
-    "store": "schema database connection records jobs leases attempts queue frames store migrations",
+    "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
     "maps": "lab.names lab.effect lab.settings sweeps.plan sweeps.search",
     "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
-from stores import lesson
+from stores import lesson, stored
 
 from ctx import database
 from ctx.errors import BadInput, StoreError
@@ -167,26 +167,44 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_with_a_backup_but_not
     assert (home / "ctx.sqlite.backup-0000").exists()
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date_with_its_rows_and_a_backup(home: Path) -> None:
+@pytest.mark.parametrize("version", ["0001", "0002"])
+def test_a_store_of_an_earlier_version_is_brought_up_to_date_with_its_rows_and_a_backup(
+    version: str, home: Path
+) -> None:
     path = home / "ctx.sqlite"
     config = Config()
     config.set_main_option("script_location", str(database.MIGRATIONS))
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, version)
         connection.execute(
             text(
                 "INSERT INTO jobs (id, kind, payload, owner, state, progress, attempt, created) "
                 "VALUES ('j', 'fetch', '{}', 'ann', 'done', '', 1, 0)"
             )
         )
+        connection.execute(
+            text(
+                "INSERT INTO runs (id, key, state, owner, name, note, config, manifest, attempt, crashes, "
+                "stop_requested, step, created) "
+                "VALUES (:run, 'k', 'done', 'ann', '', '', '{}', '{}', 1, 0, false, 3, 0)"
+            ),
+            [{"run": "trained"}, {"run": "copied"}],
+        )
+        points = [{"run": run, "step": step, "value": step / 3} for run in ("trained", "copied") for step in range(4)]
+        connection.execute(text("INSERT INTO metrics VALUES (:run, 'loss/source', :step, :value)"), points)
     engine.dispose()
     with pytest.raises(StoreError, match="older version"):
         open_store(migrate=False)
-    job = open_store().job("j")
-    assert (job.owner, job.result) == ("ann", None)
-    assert (home / "ctx.sqlite.backup-0001").is_file()
+    store = open_store()
+    assert (store.job("j").owner, store.job("j").result) == ("ann", None)
+    points_of = {("loss/source", step): step / 3 for step in range(4)}
+    assert stored(store, "trained") == stored(store, "copied") == points_of
+    store.delete(["trained"])
+    assert store.purge() == ["trained"]
+    assert stored(store, "copied") == points_of, "a copy stays as it is"
+    assert (home / f"ctx.sqlite.backup-{version}").is_file()
 
 
 def test_a_store_from_a_newer_version_is_left_alone(store: Store) -> None:
