@@ -158,8 +158,11 @@ def test_an_error_that_nobody_expected_ends_all_with_a_sentence(store: Store, mo
     assert all("the sky fell" in str(store.run(one.id).error) for one in runs)
 
 
-def test_a_killed_group_of_sixty_is_trained_again_and_nothing_is_there_twice(served: Served) -> None:
-    configs = [run(seed=seed, lam=lam, epochs=40) for seed in range(10) for lam in (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)]
+def test_a_killed_group_of_sixty_is_trained_again_and_nothing_is_there_twice(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTX_CHECKPOINT_SECONDS", "5")  # sixty files, each forced to the disk
+    configs = [run(seed=seed, lam=lam, epochs=24) for seed in range(10) for lam in (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)]
     _, runs = study(served.store, configs)
     served.ensure()
     until(lambda: len(stored(served.store, runs[-1].id)) > 50, "the group is at work")
