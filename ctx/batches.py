@@ -172,7 +172,8 @@ def _encoded(choice: ContextChoice, context: Context, backbone: Backbone, task: 
             kept.named(name, LAYOUT, backbone.version, task.name, task.version) if data.worth_keeping(context) else ""
         )
         _memo[name] = encoded_rows(":".join(name), examples, context, backbone, task, keep)
-        machine.keep_tokens(backbone, choice, float(_memo[name].lengths.mean()))
+        if _memo[name].tokens:
+            machine.keep_tokens(backbone, choice, float(_memo[name].lengths.mean()))
         while len(_memo) > 8:
             _memo.popitem(last=False)
     _memo.move_to_end(name)

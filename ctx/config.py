@@ -18,6 +18,7 @@ from ctx.registry import make, part, task_of
 
 ENGINE_VERSION = 8  # raised by hand when the same configuration gives other numbers
 MOST_SEED = 2**31
+FEWEST_LOOKED, MOST_LOOKED = 150, 500
 BEAMS = (
     "How many beginnings of a text are followed when one is written for a test or for you (beam search); 1: greedily. "
     "Curves are drawn, and weights are kept, by texts written greedily: neither depends on it."
@@ -106,6 +107,17 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
     backbone: Backbone = make("backbones", config.backbone)
     tuning: Tuning = make("tunings", config.tuning)
     return tuning.frozen(backbone.layers()), backbone.layers() + 1
+
+
+def looked(config: RunConfig) -> int:
+    """Validation examples of a context that an epoch's end looks at: fewer where epochs are short and layers learn.
+
+    They pass through what learns, and should not take longer than the epoch. The same in every phase, arm and draw of a
+    study, so that curves can be compared.
+    """
+    frozen, blocks = frozen_blocks(config)
+    learnt = config.optim.min_updates * config.optim.batch
+    return MOST_LOOKED if frozen >= blocks else min(max(learnt, FEWEST_LOOKED), MOST_LOOKED)
 
 
 def frozen_parts(config: RunConfig) -> tuple[int, int]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ctx.batches import Batch, ContextRows, Encoded
+from ctx.config import FEWEST_LOOKED, looked
 from ctx.parts import Task
-from ctx.plan import FEWEST_LOOKED, Phase
 from ctx.setup import Setup
 
 WRITTEN = 100  # validation examples that an epoch's end looks at where texts are written
@@ -115,13 +115,10 @@ class Evaluator:
         few = some(rows, looks) if found and looks else rows
         return self.setup.task.evaluate(self.answers(key, few), self.setup.rows[key].encoded.references[few]) | found
 
-    def look(self, phase: Phase | None) -> dict[str, float]:
-        """Every context's metrics on some of its validation examples, as points of a curve, at an epoch's end.
-
-        None: before any phase, in a moment.
-        """
-        looks, first = self.setup.task.looks, phase is None
-        most = FEWEST_LOOKED if phase is None else phase.looked(self.setup.config.optim.batch)
+    def look(self, first: bool = False) -> dict[str, float]:
+        """Every context's metrics on some of its validation examples, as points of a curve; ``first``: in a moment."""
+        looks = self.setup.task.looks
+        most = FEWEST_LOOKED if first else looked(self.setup.config)
         if looks is not None:
             most = min(most, looks) if first else WRITTEN
         values: dict[str, float] = {}

@@ -8,6 +8,8 @@ in attention, dropout's random numbers have sixteen bits, and products add what 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ctx.batches import Batch
 
 aten = torch.ops.aten
+TYPES = torch.float32, torch.float64
 CHANCES = 2**16  # dropout's probability is a multiple of one in so many
 NEVER = -1e30  # added to the score of a key that is padding
 
@@ -79,19 +82,38 @@ class Kept(NamedTuple):
 
 
 def layer(module: Any) -> Layer | None:
-    """What a transformers layer of BERT's kind computes with; None where some part of it is another."""
-    own, after, last = module.attention.self, module.attention.output, module.output
-    linear = own.query, own.key, own.value, after.dense, module.intermediate.dense, last.dense
-    norms = after.LayerNorm, last.LayerNorm
-    act = getattr(module.intermediate.intermediate_act_fn, "act", None)
-    plain = all(type(one) is nn.Linear and one.bias is not None for one in linear)
-    if not plain or any(type(one) is not nn.LayerNorm for one in norms) or act is not nn.functional.gelu:
+    """What a transformers layer of BERT's kind computes with; None where a part of it is another, or has a hook."""
+    if not _plain(module):
         return None
-    ordered = *linear[:4], norms[0], *linear[4:], norms[1]
-    dropped = (own.dropout.p, last.dropout.p) if module.training else (0.0, 0.0)
+    own, after, last = module.attention.self, module.attention.output, module.output
+    norms = after.LayerNorm, last.LayerNorm
+    ordered = own.query, own.key, own.value, after.dense, norms[0], module.intermediate.dense, last.dense, norms[1]
     weights = tuple(tensor for one in ordered for tensor in (one.weight, one.bias))
-    same = norms[0].eps == norms[1].eps and after.dropout.p == last.dropout.p
-    return Layer(weights, own.num_attention_heads, norms[0].eps, dropped) if same else None
+    dropped = (own.dropout.p, last.dropout.p) if module.training else (0.0, 0.0)
+    usual = norms[0].eps == norms[1].eps and after.dropout.p == last.dropout.p and max(dropped) < 1
+    usual = usual and all(weight is not None and weight.dtype in TYPES for weight in weights)
+    return Layer(weights, own.num_attention_heads, norms[0].eps, dropped) if usual else None
+
+
+def _plain(module: Any) -> bool:
+    """Whether every module in a layer is of its usual class, and nobody looks on."""
+    kinds = Counter(type(one) for one in module.modules())
+    hooked = any(one._forward_hooks or one._forward_pre_hooks for one in module.modules())
+    return kinds == _usual() and not hooked and module.intermediate.intermediate_act_fn.act is nn.functional.gelu
+
+
+@cache
+def _usual() -> Counter[type[nn.Module]]:
+    from transformers.activations import GELUActivation
+    from transformers.models.bert import modeling_bert as bert
+
+    whole = bert.BertLayer, bert.BertAttention, bert.BertSelfAttention, bert.BertSelfOutput
+    return Counter(
+        [*whole, bert.BertIntermediate, bert.BertOutput, GELUActivation]
+        + [nn.Linear] * 6
+        + [nn.LayerNorm] * 2
+        + [nn.Dropout] * 3
+    )
 
 
 def places(batch: Batch, heads: int) -> Places:
@@ -147,13 +169,15 @@ class Fused(torch.autograd.Function):
         )
         (count, width), (rows, length), heads = x.shape, (at.keys.shape[0], at.keys.shape[3]), layer.heads
         w_three = torch.cat([wq, wk, wv])
-        three = x.new_zeros(count + 1, 3 * width)
+        three = x.new_empty(count + 1, 3 * width)
+        three[count] = 0
         torch.addmm(torch.cat([bq, bk, bv]), x, w_three.t(), out=three[:count])
         parts = three.view(-1, width // heads).index_select(0, at.three)
         query, key, value = parts.view(3, rows * heads, length, width // heads)
         scores = torch.bmm(query, key.transpose(1, 2)).mul_((width // heads) ** -0.5)
         scores.view(rows, heads, length, length).add_(at.keys)
         seen = torch.softmax(scores, -1)
+        del three, scores
         factors_seen = factors(seen.shape, layer.dropout[0])
         mixed = torch.bmm(_times(seen, factors_seen), value)
         mixed = mixed.view(-1, width // heads).index_select(0, at.one_back).view(count, width)
@@ -215,7 +239,8 @@ def _normed(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _attended(kept: Kept, at: Places, d_out: Tensor) -> Tensor:
     """Through attention: of queries, keys and values side by side ``[N, 3 W]``."""
     (count, width), size = d_out.shape, kept.query.shape[-1]
-    d_mixed = d_out.new_zeros(count + 1, width)
+    d_mixed = d_out.new_empty(count + 1, width)
+    d_mixed[count] = 0
     torch.mm(d_out, kept.w_out, out=d_mixed[:count])
     d_mixed = d_mixed.view(-1, size).index_select(0, at.one).view_as(kept.query)
     d_parts = kept.query.new_empty(3, *kept.query.shape)

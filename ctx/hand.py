@@ -21,7 +21,7 @@ from ctx.worker import learn_speed, train_claimed
 
 PRELOAD = ("torch", "torch._dynamo", "transformers.models.bert.modeling_bert", "safetensors.torch", "ctx.train")
 REPORT_SECONDS = 0.3
-IDLE_SECONDS = 0.5
+QUIET_SECONDS = 0.5
 
 
 def serve(pipe: Connection, url: str) -> None:
@@ -35,8 +35,8 @@ def serve(pipe: Connection, url: str) -> None:
     manifest()  # gathered before anybody waits for it
     try:
         pipe.send({"holder": holder, "missing": missing})
-        _measure(pipe)
         while True:
+            _measure(pipe, store)
             told = pipe.recv()
             took = False
             try:
@@ -56,10 +56,14 @@ def serve(pipe: Connection, url: str) -> None:
         return
 
 
-def _measure(pipe: Connection) -> None:
+def _measure(pipe: Connection, store: Store) -> None:
     """Learn how fast this machine is, once, while nobody waits."""
-    if not pipe.poll(0 if machine.speeds() else IDLE_SECONDS):
-        learn_speed(leave=pipe.poll)
+    if machine.speeds() or pipe.poll(QUIET_SECONDS):
+        return
+    try:
+        learn_speed(store, leave=pipe.poll)
+    except Exception as error:  # a worker can do without
+        traceback.print_exception(error)
 
 
 def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:

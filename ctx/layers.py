@@ -88,7 +88,7 @@ class PackedLayer(AttentionLayer):
 
 def _placed(values: Tensor, batch: Batch) -> Tensor:
     """``[N, …]`` of the real tokens in their places ``[B, T, …]``, zeros elsewhere."""
-    out = values.new_zeros(batch.mask.numel(), *values.shape[1:]).index_copy(0, batch.real, values)
+    out = values.new_zeros(batch.mask.numel(), *values.shape[1:]).index_copy_(0, batch.real, values)
     return out.reshape(*batch.mask.shape, *values.shape[1:])
 
 

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from ctx.batches import rows_of
-from ctx.config import canonical
+from ctx.config import MOST_LOOKED, canonical
 from ctx.evaluation import some
 from ctx.logistic import Problems, Solution, solve
-from ctx.plan import MOST_LOOKED
 from ctx.prefix import Memo, memo
 from ctx.preview import RIDGE, TOLERANCE, Asked, Preview, Scores
 from ctx.setup import Setup

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,20 +19,26 @@ USUAL_RATE, USUAL_TOKENS = 8e10, 30.0  # until they are measured: operations a s
 
 def speeds() -> dict[int, float]:
     """Operations a second of a layer that learns, by threads; empty where that was never measured."""
-    found = kept.document(SPEEDS, _name()) or {}
-    with suppress(TypeError, ValueError):  # damaged: measured again
-        return {int(threads): float(speed) for threads, speed in found.items() if float(speed) > 0}
-    return {}
+    place = kept.place(SPEEDS, _name(cores()), "json")
+    if place not in _speeds:
+        found = kept.document(SPEEDS, place.stem) or {}
+        with suppress(TypeError, ValueError):  # damaged: measured again
+            read = {int(threads): float(speed) for threads, speed in found.items() if float(speed) > 0}
+            if read:
+                _speeds[place] = read
+    return dict(_speeds.get(place, {}))
 
 
 def keep_speeds(found: dict[int, float]) -> None:
     """Remember what was measured."""
-    kept.keep_document(SPEEDS, _name(), {str(threads): speed for threads, speed in found.items()})
+    place = kept.place(SPEEDS, _name(cores()), "json")
+    kept.keep_document(SPEEDS, place.stem, {str(threads): speed for threads, speed in found.items()})
+    _speeds[place] = found
 
 
 def fastest() -> int:
     """How many threads a run has that trains by itself: so many as were fastest, or one a core."""
-    found = {threads: speed for threads, speed in speeds().items() if threads <= cores()}
+    found = speeds()
     return max(found, key=found.__getitem__) if found else cores()
 
 
@@ -40,8 +47,9 @@ def rate(threads: int) -> float:
     return speeds().get(threads, USUAL_RATE)
 
 
-def _name() -> str:
-    return kept.named(platform.node(), platform.processor(), version("torch"))
+@cache
+def _name(threads: int) -> str:
+    return kept.named(platform.node(), platform.processor(), threads, version("torch"))
 
 
 def tokens(backbone: Backbone, choice: ContextChoice) -> float:
@@ -59,9 +67,12 @@ def tokens(backbone: Backbone, choice: ContextChoice) -> float:
 def keep_tokens(backbone: Backbone, choice: ContextChoice, mean: float) -> None:
     """Remember it."""
     if tokens(backbone, choice) != mean:
-        kept.keep_document(TOKENS, _texts(backbone, choice), {"mean": mean})
+        name = _texts(backbone, choice)
+        kept.keep_document(TOKENS, name, {"mean": mean})
+        _means[kept.place(TOKENS, name, "json")] = mean
 
 
+_speeds: dict[Path, dict[int, float]] = {}  # what this process has read, by where it lies
 _means: dict[Path, float] = {}
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ WIDTH, INNER, HEADS = 384, 1536, 12
 LENGTHS = [24] * 24 + [30] * 8  # tokens of a batch of texts
 TIMES = 3
 SHARED = 1.2  # seconds to those that one thread was at work: beyond, it had no core to itself
+WORSE = 0.95  # the speed of more threads to that of one: below, others were at work on their cores
 
 
 def measure(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
@@ -38,8 +40,16 @@ def measure(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
             found[threads] = _operations() / seconds
     finally:
         torch.set_num_threads(before)
+    if min(found.values()) < WORSE * found[1]:
+        return {}
     machine.keep_speeds(found)
     return found
+
+
+def batch_of(lengths: Sequence[int]) -> Any:
+    """What a layer reads of a batch of texts with so many tokens."""
+    mask = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
+    return SimpleNamespace(mask=mask, real=mask.flatten().nonzero()[:, 0], alone=False, places={})
 
 
 def _operations() -> float:
@@ -55,9 +65,8 @@ def _step() -> Callable[[], tuple[float, float]]:
     config = BertConfig(hidden_size=WIDTH, intermediate_size=INNER, num_attention_heads=HEADS)
     config._attn_implementation = "sdpa"
     layer = PackedLayer(BertLayer(config).train())
-    mask = torch.arange(max(LENGTHS))[None] < torch.tensor(LENGTHS)[:, None]
-    batch = SimpleNamespace(mask=mask, real=mask.flatten().nonzero()[:, 0], alone=False, places={})
-    states = torch.randn(*mask.shape, WIDTH, requires_grad=True)
+    batch = batch_of(LENGTHS)
+    states = torch.randn(*batch.mask.shape, WIDTH, requires_grad=True)
 
     def step() -> tuple[float, float]:
         began, worked = time.perf_counter(), time.process_time()

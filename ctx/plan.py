@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctx.config import RunConfig
 
-FEWEST_LOOKED, MOST_LOOKED = 150, 500  # validation examples of a context that an epoch's end looks at
 Weight = Callable[[float], float]  # λ as a function of a phase's progress in [0, 1]
 
 
@@ -35,10 +34,6 @@ class Phase:
     def taken(self, updates: int) -> dict[str, int]:
         """How many batches of each context its first so many updates take."""
         return {key: int(updates * self.shares.get(key, 1.0) + 1e-9) for key in self.weights}
-
-    def looked(self, batch: int) -> int:
-        """How many validation examples an epoch's end looks at: as many as it learnt from, since more take longer."""
-        return min(max(self.updates * batch, FEWEST_LOOKED), MOST_LOOKED)
 
     def active(self, update: int) -> list[str]:
         """The contexts that the update (counted from 0) takes a batch of: those whose share fills up there."""

@@ -81,7 +81,7 @@ class Trainer:
 
     def started(self) -> Event:
         """How the model stands before its first update."""
-        return self._event("start", self._look(None) | {"phase": 0.0} | self.evaluator.constants())
+        return self._event("start", self._look(first=True) | {"phase": 0.0} | self.evaluator.constants())
 
     def _take_over(self, had: Had) -> Iterator[Event]:
         """The first phase as another run with the same source had it."""
@@ -149,7 +149,7 @@ class Trainer:
 
     def _end_epoch(self, phase: Phase) -> dict[str, float]:
         """Evaluate and select; at the end of a phase take the kept weights and begin the next."""
-        values = self._look(phase) | self._select(phase)
+        values = self._look() | self._select(phase)
         if self.at.epoch < phase.epochs:
             self._begin_epoch(phase)
             return values
@@ -241,9 +241,9 @@ class Trainer:
             torch.stack(list(terms.values())).sum().backward(retain_graph=True)
         return {name: term.item() for name, term in terms.items()}
 
-    def _look(self, phase: Phase | None) -> dict[str, float]:
+    def _look(self, first: bool = False) -> dict[str, float]:
         """Every context's validation metrics, and the examples seen so far."""
-        looked = self.evaluator.look(phase)
+        looked = self.evaluator.look(first)
         return {"lr_factor": self.optimiser.rate} | looked | self.at.counts(self.setup.rows)
 
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:

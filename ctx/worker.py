@@ -84,10 +84,10 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
             recorder.save(event)
 
 
-def learn_speed(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
+def learn_speed(store: Store, leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
     """How fast this machine trains (`ctx.machine.speeds`), measured now where it was not; {} where it can't be now."""
     found = machine.speeds()
-    if not found:
+    if not found and not store.load().running:
         from ctx.measure import measure
 
         found = measure(leave)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctx import data
+from ctx import data, machine
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.lab.cost import run_seconds, study_seconds
 from ctx.parts import Choice
 from ctx.records import Run
+from ctx.registry import make
 from ctx.study import arms
 from ctx.tasks.translation import Translation
 from ctx.workforce import heavy
@@ -47,12 +49,20 @@ def test_a_study_takes_as_long_as_an_alike_run_took() -> None:
     assert 1.5 * run_seconds(config()) < run_seconds(config(epochs=4)) < 2 * run_seconds(config())
 
 
-def test_only_a_study_whose_runs_are_shared_out_takes_less_than_its_runs_together() -> None:
+def test_only_a_study_whose_runs_are_shared_out_takes_less_than_its_runs_together(
+    monkeypatch: pytest.MonkeyPatch,
+    home: Path,
+) -> None:
     light = config(**SENTIMENT)
     assert not heavy(light.model_dump(mode="json"))
     assert study_seconds(light, 4) == pytest.approx(4 * study_seconds(light, 1))
     assert heavy(config().model_dump(mode="json"))
+    assert study_seconds(config(), 4) == pytest.approx(4 * study_seconds(config(), 1))
+    monkeypatch.setattr("ctx.lab.cost.cores", lambda: 2)
     assert study_seconds(config(), 4) == pytest.approx(2 * study_seconds(config(), 1))
+    machine.keep_speeds({1: 1e6})
+    monkeypatch.setattr(machine, "fastest", lambda: 2)
+    assert study_seconds(config(), 4) > 1.5 * study_seconds(config(), 1), "one thread each"
 
 
 OTHERS = [(config(8), config(1)), (config(1), config(8)), (config(), config(batch=8))]
@@ -120,3 +130,16 @@ def test_a_run_that_took_its_source_phase_over_promises_nothing() -> None:
     taken = replace(run, final={**run.final, "taken_over": 8})
     assert study_seconds(transfer("sequential"), 1, [taken]) == study_seconds(transfer("sequential"), 1)
     assert study_seconds(transfer("sequential"), 1, [run]) > 8000
+
+
+def test_what_alike_runs_took_counts_by_what_is_known_of_their_texts_now(home: Path) -> None:
+    asked, tiny = config(**SENTIMENT), make("backbones", Choice(name="tiny"))
+    ran = [finished(config(**SENTIMENT), 10.0)]
+    assert study_seconds(asked, 1, ran) == pytest.approx(10)
+    machine.keep_tokens(tiny, asked.contexts()["target"], 3 * machine.USUAL_TOKENS)
+    assert study_seconds(asked, 1, ran) == pytest.approx(10)
+
+
+def test_a_stored_run_that_this_version_cannot_read_promises_nothing() -> None:
+    run = replace(finished(config(), 800.0), settings={**finished(config(), 1.0).settings, "unheard": 1})
+    assert study_seconds(config(), 1, [run]) == study_seconds(config(), 1)

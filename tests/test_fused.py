@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from transformers import BertConfig
-from transformers.models.bert.modeling_bert import BertLayer
+from transformers.models.bert.modeling_bert import BertLayer, BertOutput
 
 from ctx import fused
 from ctx.layers import AttentionLayer, PackedLayer
+from ctx.measure import batch_of
 
-LENGTHS, LENGTH, WIDTH, HEADS = (3, 8, 1, 5), 8, 24, 3
+LENGTHS, WIDTH, HEADS = (3, 8, 1, 5), 24, 3
 
 
 def bert(dropout: float = 0.0) -> nn.Module:
@@ -32,18 +34,12 @@ def bert(dropout: float = 0.0) -> nn.Module:
     return layer
 
 
-def batch(lengths: tuple[int, ...] = LENGTHS) -> SimpleNamespace:
-    """What a layer reads of a batch."""
-    mask = torch.arange(LENGTH)[None] < torch.tensor(lengths)[:, None]
-    return SimpleNamespace(mask=mask, real=mask.flatten().nonzero()[:, 0], alone=False, places={})
-
-
-def states(one: SimpleNamespace) -> Tensor:
+def states(one: Any) -> Tensor:
     torch.manual_seed(2)
     return (torch.randn(*one.mask.shape, WIDTH, dtype=torch.double) * one.mask[..., None]).requires_grad_()
 
 
-def learnt(layer: AttentionLayer, one: SimpleNamespace) -> tuple[Tensor, dict[str, Tensor | None]]:
+def learnt(layer: AttentionLayer, one: Any) -> tuple[Tensor, dict[str, Tensor | None]]:
     """What it gives for real tokens, and the gradients of all."""
     layer.zero_grad()
     read = states(one)
@@ -53,11 +49,11 @@ def learnt(layer: AttentionLayer, one: SimpleNamespace) -> tuple[Tensor, dict[st
     return out, {name: p.grad for name, p in layer.named_parameters()} | {"read": read.grad[one.mask]}
 
 
-@pytest.mark.parametrize("lengths", [LENGTHS, (LENGTH,) * 3, (1,)])
+@pytest.mark.parametrize("lengths", [LENGTHS, (8,) * 3, (1,)])
 def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
     lengths: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner, one = bert(), batch(lengths)
+    inner, one = bert(), batch_of(lengths)
     expected, gradients = learnt(AttentionLayer(inner), one)
     used: list[int] = []
     plain = fused.learning
@@ -72,7 +68,7 @@ def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
 
 
 def test_its_gradients_are_those_of_what_it_computes_dropout_too() -> None:
-    layer, one = fused.layer(bert(dropout=0.25)), batch()
+    layer, one = fused.layer(bert(dropout=0.25)), batch_of(LENGTHS)
     assert layer is not None
     at = fused.places(one, HEADS)  # type: ignore[arg-type]
     weights = [weight.detach().requires_grad_() for weight in layer.weights]
@@ -88,7 +84,7 @@ def test_its_gradients_are_those_of_what_it_computes_dropout_too() -> None:
 
 @pytest.mark.parametrize("chosen", ["bias", "LayerNorm", "query.weight", "output.dense.weight", "intermediate"])
 def test_what_does_not_learn_has_no_gradient_and_what_does_has_the_same(chosen: str) -> None:
-    inner, one = bert(), batch()
+    inner, one = bert(), batch_of(LENGTHS)
     _, gradients = learnt(PackedLayer(inner), one)
     for name, parameter in inner.named_parameters():
         parameter.requires_grad_(chosen in name)
@@ -124,17 +120,47 @@ def test_dropout_keeps_the_mean_and_follows_the_global_generator() -> None:
     assert fused.factors((3, 4), 0.0) is None
 
 
-def test_a_layer_with_another_part_runs_as_its_modules_do() -> None:
-    one = batch()
-    for change in (
-        lambda inner: setattr(inner.intermediate, "intermediate_act_fn", nn.ReLU()),
-        lambda inner: setattr(inner.attention.self, "query", nn.Sequential(inner.attention.self.query)),
-        lambda inner: setattr(inner.output, "LayerNorm", nn.RMSNorm(WIDTH).double()),
-    ):
-        inner = bert()
-        change(inner)
-        assert fused.layer(inner) is None
-        expected, gradients = learnt(AttentionLayer(inner), one)
-        found, own = learnt(PackedLayer(inner), one)
-        assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
-        assert all(torch.allclose(own[name], gradients[name], atol=1e-9) for name in gradients)  # type: ignore[arg-type]
+def test_a_graph_that_is_kept_gives_the_same_gradients_again() -> None:
+    inner, one = bert(dropout=0.25), batch_of(LENGTHS)
+    torch.manual_seed(3)
+    out = PackedLayer(inner)(states(one), one).square().sum()
+    first, second = (
+        torch.autograd.grad(out, list(inner.parameters()), retain_graph=True),
+        torch.autograd.grad(out, list(inner.parameters())),
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+class Adapted(BertOutput):
+    """An output with something beside it."""
+
+    def forward(self, hidden: Tensor, read: Tensor) -> Tensor:
+        """Twice as large."""
+        return 2 * super().forward(hidden, read)
+
+
+def adapt(inner: Any) -> None:
+    inner.output.__class__ = Adapted
+
+
+CHANGES: dict[str, Callable[[Any], object]] = {
+    "activation": lambda inner: setattr(inner.intermediate, "intermediate_act_fn", nn.ReLU()),
+    "wrapped": lambda inner: setattr(inner.attention.self, "query", nn.Sequential(inner.attention.self.query)),
+    "norm": lambda inner: setattr(inner.output, "LayerNorm", nn.RMSNorm(WIDTH).double()),
+    "no dropout": lambda inner: setattr(inner.output, "dropout", nn.Identity()),
+    "all dropped": lambda inner: setattr(inner.output.dropout, "p", 1.0),
+    "adapter": adapt,
+    "hook": lambda inner: inner.intermediate.register_forward_hook(lambda _module, _read, out: 2 * out),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_layer_with_another_part_runs_as_its_modules_do(change: str) -> None:
+    inner, one = bert(), batch_of(LENGTHS)
+    assert fused.layer(inner) is not None
+    CHANGES[change](inner)
+    assert fused.layer(inner) is None
+    expected, gradients = learnt(AttentionLayer(inner), one)
+    found, own = learnt(PackedLayer(inner), one)
+    assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
+    assert all(torch.allclose(own[name], gradients[name], atol=1e-9) for name in gradients)  # type: ignore[arg-type]

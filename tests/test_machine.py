@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ctx import kept, machine, measure
+from ctx import hand, machine, measure
 from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical
 from ctx.lab.cost import fill_seconds, run_seconds
+from ctx.leases import new_holder
 from ctx.manifest import cores
 from ctx.parts import Choice
 from ctx.registry import make
 from ctx.setup import Setup
+from ctx.store import Store, open_store
 from ctx.worker import learn_speed
 
 CAFES = ContextChoice(id="sentiment/sample-cafes-en", size=40)
@@ -22,43 +24,91 @@ FOUR = Choice(name="freeze", knobs={"layers": 4})
 FROZEN = FULL.model_copy(update={"backbone": Choice(name="minilm"), "tuning": FOUR})
 
 
+@pytest.fixture
+def store(home: Path) -> Store:
+    return open_store()
+
+
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setattr(measure, "SHARED", 1000.0)  # whatever else the machine does
+    monkeypatch.setattr(measure, "WORSE", 0.0)
+    monkeypatch.setattr(machine, "_speeds", {})
 
 
-def test_it_is_measured_once_and_read_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_measured_once_and_read_from_then_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.speeds() == {}
     assert machine.fastest() == cores()
-    found = learn_speed()
+    found = learn_speed(store)
     assert set(found) == {1, max(1, cores() // 2), cores()}
     assert all(1e8 < speed < 1e13 for speed in found.values())
+    machine._speeds.clear()  # as in another process
     assert machine.speeds() == found
     monkeypatch.setattr(measure, "measure", lambda leave: pytest.fail("it is known"))
-    assert learn_speed() == found
+    assert learn_speed(store) == found
 
 
-def test_nothing_is_kept_where_others_are_at_work_or_somebody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert learn_speed(leave=lambda: True) == {}
+def test_nothing_is_kept_where_others_are_at_work_or_somebody_waits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert learn_speed(store, leave=lambda: True) == {}
     monkeypatch.setattr(measure, "SHARED", 0.0)
-    assert learn_speed() == {}
+    assert learn_speed(store) == {}
+    monkeypatch.setattr(measure, "SHARED", 1000.0)
+    monkeypatch.setattr(measure, "WORSE", 1.1)  # one thread itself is slower than that
+    assert learn_speed(store) == {}
+    monkeypatch.setattr(measure, "WORSE", 0.0)
+    store.add_run(canonical(FULL))
+    assert store.claim(new_holder(), threads=1) is not None
+    assert learn_speed(store) == {}, "a run is at work"
     assert machine.speeds() == {}
 
 
 def test_a_run_by_itself_has_the_threads_that_were_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "cores", lambda: 8)
-    machine.keep_speeds({1: 5e10, 4: 9e10, 8: 7e10, 16: 1e12})
+    machine.keep_speeds({1: 5e10, 4: 9e10, 8: 7e10})
     assert machine.fastest() == 4
     assert machine.rate(1) == 5e10
     assert machine.rate(3) == machine.USUAL_RATE
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    assert machine.fastest() == 2, "with other cores nothing is known yet"
 
 
-def test_what_is_damaged_is_measured_again() -> None:
+@pytest.mark.parametrize("text", ['{"1": "fast"}', '{"1": null}', "[]", "{"])
+def test_what_is_damaged_is_measured_again(text: str) -> None:
     machine.keep_speeds({1: 5e10})
-    file = kept.place(machine.SPEEDS, machine._name(), "json")
-    for text in ('{"1": "fast"}', '{"1": null}', "[]", "{"):
-        file.write_text(text)
-        assert machine.speeds() == {}
+    ((file, _),) = machine._speeds.items()
+    file.write_text(text)
+    machine._speeds.clear()
+    assert machine.speeds() == {}
+
+
+class Pipe:
+    """A worker's pipe: whether somebody waits, asked so often."""
+
+    def __init__(self, waits: bool) -> None:
+        self.waits, self.asked = waits, 0
+
+    def poll(self, seconds: float = 0) -> bool:
+        self.asked += 1
+        return self.waits
+
+
+def test_an_idle_worker_measures_and_one_with_work_to_do_does_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    busy, idle = Pipe(True), Pipe(False)
+    hand._measure(busy, store)  # type: ignore[arg-type]
+    assert machine.speeds() == {}
+    with monkeypatch.context() as broken:
+        broken.setattr(measure, "measure", lambda leave: 1 / 0)
+        hand._measure(idle, store)  # type: ignore[arg-type]
+        assert "ZeroDivisionError" in capsys.readouterr().err
+    hand._measure(idle, store)  # type: ignore[arg-type]
+    assert machine.speeds()
+    asked = idle.asked
+    hand._measure(idle, store)  # type: ignore[arg-type]
+    assert idle.asked == asked, "it is known: nobody waits for the pipe"
 
 
 def test_a_machine_twice_as_fast_takes_half_as_long_for_layers() -> None:

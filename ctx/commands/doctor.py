@@ -114,11 +114,14 @@ def _store() -> Iterator[Check]:
 
 
 def _speed() -> Iterator[Check]:
+    from ctx.store import open_store
     from ctx.worker import learn_speed
 
-    speeds = {threads: f"{speed / 1e9:.0f}" for threads, speed in learn_speed().items()}
-    said = ", ".join(f"{speed} GFLOP/s with {threads} threads" for threads, speed in speeds.items())
-    yield Check("layers", True, f"{said.replace('1 threads', 'one thread')}." if said else "others are at work here.")
+    said = ", ".join(
+        f"{speed / 1e9:.0f} GFLOP/s with {'one thread' if threads == 1 else f'{threads} threads'}"
+        for threads, speed in learn_speed(open_store()).items()
+    )
+    yield Check("layers", True, f"{said}." if said else "others are at work here, so it can't be said now.")
     with tempfile.TemporaryDirectory() as place:
         yield _training(Path(place))
 

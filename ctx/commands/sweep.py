@@ -80,8 +80,8 @@ def sweep(
     asked = planned(given, own["seeds"], own["random"], own["search"], own["baseline"])
     store = open_store()
     runs = [] if asked.search else rows(asked)
-    learn_speed()
-    takes = _cost(store, asked, runs, owner, again)
+    learn_speed(store)
+    takes = _cost(store, asked, runs, owner, again, queue)
     note(takes.sentence)
     if estimate:
         emit(asdict(takes), [], json)
@@ -157,13 +157,19 @@ def _setting(name: str, base: RunConfig) -> str:
     raise BadInput(f"{name} belongs to a part that this sweep does not use: choose the part, or leave the flag out.")
 
 
-def _cost(store: Store, asked: Sweep, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool) -> Cost:
+def _cost(
+    store: Store, asked: Sweep, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool, queue: bool
+) -> Cost:
+    """What it takes here, a run after the other on one thread, or queued."""
+    from ctx.dispatch import slots
     from ctx.sweeps.cost import cost, cost_of_search
 
+    workers, threads = (slots(), None) if queue else (1, 1)
+    finished = store.runs(["done"], limit=200)
     if asked.search:
-        return cost_of_search(asked, store.runs(["done"], limit=200), workers=1)
+        return cost_of_search(asked, finished, workers, threads)
     held = [] if again else [run.key for run in store.runs(["done"], owner=owner, limit=None)]
-    return cost(runs, held, store.runs(["done"], limit=200), workers=1)
+    return cost(runs, held, finished, workers, threads)
 
 
 def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:

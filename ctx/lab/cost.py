@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from math import ceil
 from statistics import median
@@ -11,12 +12,13 @@ from statistics import median
 from pydantic import ValidationError
 
 from ctx import data, machine
-from ctx.config import ContextChoice, Optim, RunConfig, frozen_blocks
+from ctx.config import FEWEST_LOOKED, ContextChoice, Optim, RunConfig, frozen_blocks, looked
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.effect import phases
+from ctx.manifest import cores
 from ctx.parts import Backbone
-from ctx.plan import FEWEST_LOOKED, Phase
+from ctx.plan import Phase
 from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import ARMS, arms, training_sizes
@@ -25,7 +27,7 @@ from ctx.together import kind_of
 LOOKED = 500  # examples of a split whose size is not known
 START_SECONDS, STEP_SECONDS = 0.3, 0.0015  # a run's beginning and end; a step of which only the head learns
 TOGETHER = 0.06, 0.0001  # the same of each of many that train together
-CORES = 2
+MOST_ALIKE = 20  # finished runs that say how long another takes
 
 
 def run_seconds(config: RunConfig) -> float:
@@ -49,10 +51,10 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
     tokens = {key: machine.tokens(backbone, choice) for key, choice in config.contexts().items()}
     if not config.task().writes:
         for key, choice in config.contexts().items():
-            sizes, batch = _sizes(choice), config.optim.batch
+            sizes, epochs = _sizes(choice), sum(phase.epochs for phase in planned)
             there = sizes.get("validation", LOOKED)
             rows = min(FEWEST_LOOKED, there) + sizes.get("test", LOOKED)
-            rows += sum(phase.epochs * min(phase.looked(batch), there) for phase in planned)
+            rows += epochs * min(looked(config), there)
             seconds += 2 * live * tokens[key] * rows / rate
     for phase in planned:
         most = config.optim.batch
@@ -83,7 +85,10 @@ def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Ph
 def fill_seconds(
     config: RunConfig, choice: ContextChoice, draws: int, deepest: int = 0, threads: int | None = None
 ) -> float:
-    """How long frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read."""
+    """How long frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read.
+
+    ``threads``: as in `one_run_seconds`.
+    """
     frozen, _ = frozen_blocks(config)
     backbone: Backbone = make("backbones", config.backbone)
     sizes = _sizes(choice) if backbone.pretrained else {}
@@ -103,63 +108,83 @@ def _sizes(choice: ContextChoice) -> dict[str, int]:
 def one_run_seconds(
     config: RunConfig, finished: Sequence[Run] = (), taken_over: bool = False, threads: int | None = None
 ) -> float:
-    """How long one run will take; ``taken_over``: its first phase is another run's; ``threads`` that it will have."""
+    """How long one run will take; ``taken_over``: its first phase is another run's.
+
+    ``threads`` that it will have: as many as are fastest, where they are not said.
+    """
     own = phases(config)[1:] if taken_over else phases(config)
     return _likely(config, _seconds(config, own, machine.rate(threads or machine.fastest())), finished)
 
 
 def _likely(config: RunConfig, rough: float, finished: Sequence[Run]) -> float:
-    """The guess, times what alike runs took against the same guess of theirs: the median."""
-    ratios = [
-        run.final["train_seconds"] / guess
-        for run in finished
-        if run.final
-        and run.final.get("train_seconds")
-        and not run.final.get("taken_over")
-        and _alike(run.settings, config)
-        and (guess := _guessed(json.dumps(run.settings), machine.rate(run.threads or machine.fastest())))
-    ]
+    """The guess, times what alike runs took against the same guess of theirs: the median of the latest."""
+    ratios: list[float] = []
+    for run in finished:
+        took = run.final.get("train_seconds") if run.final and not run.final.get("taken_over") else None
+        if took and len(ratios) < MOST_ALIKE and _alike(run.settings, config) and (guess := _guessed(run)):
+            ratios.append(took / guess)
     return rough * (median(ratios) if ratios else 1.0)
 
 
-@lru_cache(maxsize=500)
-def _guessed(settings: str, rate: float) -> float:
+def _guessed(run: Run) -> float:
     """What `_seconds` says of a stored run; 0 where it can't be read any more."""
-    try:
-        config = RunConfig.model_validate_json(settings)
-        return _seconds(config, phases(config), rate)
-    except (CtxError, ValidationError):
+    config = _read(json.dumps(run.settings))
+    if config is None:
         return 0.0
+    try:
+        facts, rate = _facts(config), machine.rate(run.threads or machine.fastest())
+        return _again(config.model_dump_json(), facts, rate)
+    except CtxError:
+        return 0.0
+
+
+@lru_cache(maxsize=500)
+def _read(settings: str) -> RunConfig | None:
+    with suppress(ValidationError):
+        return RunConfig.model_validate_json(settings)
+    return None
+
+
+@lru_cache(maxsize=500)
+def _again(config: str, facts: Facts, rate: float) -> float:
+    asked = RunConfig.model_validate_json(config)
+    return _seconds(asked, phases(asked), rate)
+
+
+Facts = tuple[tuple[object, ...], ...]
+
+
+def _facts(config: RunConfig) -> Facts:
+    """What a guess follows from beside a configuration: examples, tokens of a text, parameters."""
+    backbone: Backbone = make("backbones", config.backbone)
+    choices = list(config.contexts().values())
+    sizes = tuple(tuple(_sizes(choice).items()) for choice in choices)
+    return *sizes, tuple(machine.tokens(backbone, choice) for choice in choices), tuple(backbone.parameters())
 
 
 def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
     """How long a study will take: as long as alike runs took here, else a guess from the work there is.
 
-    ``finished``: runs of the store to learn from.
+    ``finished``: runs of the store to learn from, the latest first.
     """
-    total = draws * sum(_likely(run, rough, finished) for run, rough in _one_draw(config))
-    return total / CORES if draws > 1 and config.task().step_seconds else total  # else one worker has a study's runs
-
-
-def _one_draw(config: RunConfig) -> tuple[tuple[RunConfig, float], ...]:
-    """Each arm's configuration and rough seconds (of the source alone only its tests, where it is taken over)."""
-    try:
-        sizes = tuple(training_sizes(config).items())
-    except CtxError:
-        sizes = ()
-    backbone: Backbone = make("backbones", config.backbone)
-    texts = tuple(machine.tokens(backbone, choice) for choice in config.contexts().values())
-    rate = machine.rate(machine.fastest())
-    return _planned(config.model_dump_json(), sizes, tuple(backbone.parameters()), texts, rate)
+    shared_out = draws > 1 and config.task().step_seconds > 0 and cores() > 1  # else one worker has a study's runs
+    rate = machine.rate(1 if shared_out else machine.fastest())
+    planned = _one_draw(config.model_dump_json(), _facts(config), rate)
+    total = draws * sum(_likely(run, rough, finished) for run, rough in planned)
+    return total / cores() if shared_out else total
 
 
 @lru_cache(maxsize=500)
-def _planned(
-    config: str, sizes: tuple[tuple[str, int], ...], parameters: tuple[int, ...], texts: tuple[float, ...], rate: float
-) -> tuple[tuple[RunConfig, float], ...]:
-    """A page asks for this a dozen times; it changes with the settings, and with what is in the data and the model."""
+def _one_draw(config: str, facts: Facts, rate: float) -> tuple[tuple[RunConfig, float], ...]:
+    """Each arm's configuration and rough seconds (of the source alone only its tests, where it is taken over).
+
+    A page asks for this a dozen times; it changes with the settings, and with what is in the data and the model.
+    """
     asked = RunConfig.model_validate_json(config)
-    found = arms(asked) if sizes else {"chosen": asked}
+    try:
+        found = arms(asked) if training_sizes(asked) else {"chosen": asked}
+    except CtxError:
+        found = {"chosen": asked}
     rows = []
     for arm, run in found.items():
         own = phases(run)

@@ -49,9 +49,16 @@ class Cost:
 
 
 def cost(
-    planned: Sequence[tuple[str, int, RunConfig]], held: Sequence[str], finished: Sequence[Run], workers: int
+    planned: Sequence[tuple[str, int, RunConfig]],
+    held: Sequence[str],
+    finished: Sequence[Run],
+    workers: int,
+    threads: int | None = None,
 ) -> Cost:
-    """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait."""
+    """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait.
+
+    ``threads`` of a run where there is one at a time: as many as are fastest, where they are not said.
+    """
     different = {key(config): config for _, _, config in planned}
     there = set(held)
     left = {name: config for name, config in different.items() if name not in there}
@@ -63,7 +70,7 @@ def cost(
     seconds = 0.0
     share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
     at_once = max(1, workers) if share_out else 1
-    threads = 1 if at_once > 1 else None
+    threads = 1 if at_once > 1 else threads
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
         contexts = sorted(choice.id for choice in config.contexts().values())
@@ -83,9 +90,9 @@ def cost(
     return Cost(len(different), len(different) - len(left), cached, led, seconds / at_once)
 
 
-def cost_of_search(sweep: Sweep, finished: Sequence[Run], workers: int) -> Cost:
+def cost_of_search(sweep: Sweep, finished: Sequence[Run], workers: int, threads: int | None = None) -> Cost:
     """Of a search: the time that as many cells take that are drawn at random, none of them in the store."""
-    found = cost(rows(stand_in(sweep)), [], finished, workers)
+    found = cost(rows(stand_in(sweep)), [], finished, workers, threads)
     return replace(found, runs=sweep.most_runs, at_most=True)
 
 

@@ -98,7 +98,7 @@ def ours(costs: Costs, depth: int, features: Memo, updates: int, draw: int) -> N
     (trainer,) = made
     phase = trainer._phase(trainer.setup.phases[0])
     costs.update.append(timed(lambda: list(itertools.islice(phase, updates))) / updates)
-    costs.look.append(timed(lambda: trainer._look(trainer.setup.phases[0])))
+    costs.look.append(timed(trainer._look))
     costs.test.append(timed(trainer._end))
 
 

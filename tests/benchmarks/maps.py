@@ -47,7 +47,7 @@ def sweep(column: bool) -> Sweep:
 def measured(column: bool) -> None:
     """One map; prints what was said and what it took."""
     store = open_store()
-    learn_speed()
+    learn_speed(store)
     asked = sweep(column)
     planned = rows(asked)
     said = cost(planned, [], [], slots())

@@ -13,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertLayer
 
 from ctx.layers import AttentionLayer, PackedLayer
-from ctx.measure import HEADS, INNER, LENGTHS, WIDTH
+from ctx.measure import HEADS, INNER, LENGTHS, WIDTH, batch_of
 
 
 def step(layer: Callable[..., torch.Tensor], batch: Any, states: torch.Tensor, half: bool) -> float:
@@ -41,9 +40,8 @@ def main() -> None:
         hidden_size=WIDTH, intermediate_size=INNER, num_attention_heads=HEADS, attn_implementation="sdpa"
     )
     inner = BertLayer(config).train()
-    mask = torch.arange(max(LENGTHS))[None] < torch.tensor(LENGTHS)[:, None]
-    batch = SimpleNamespace(mask=mask, real=mask.flatten().nonzero()[:, 0], alone=False, places={})
-    states = torch.randn(*mask.shape, WIDTH, requires_grad=True)
+    batch = batch_of(LENGTHS)
+    states = torch.randn(*batch.mask.shape, WIDTH, requires_grad=True)
     plain, packed = AttentionLayer(inner), PackedLayer(inner)
     arms: dict[str, tuple[Callable[..., torch.Tensor], bool]] = {
         "float32": (plain, False),

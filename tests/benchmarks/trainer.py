@@ -18,7 +18,7 @@ import transformers
 from torch import Tensor, nn
 
 from ctx.backbones.minilm import MiniLM
-from ctx.config import RunConfig, canonical, frozen_blocks
+from ctx.config import RunConfig, canonical, frozen_blocks, looked
 from ctx.evaluation import some
 from ctx.setup import Setup
 
@@ -148,7 +148,7 @@ class Arm:
 
     def look(self) -> float:
         """What is looked at when an epoch is over."""
-        most = self.setup.phases[0].looked(self.setup.config.optim.batch)
+        most = looked(self.setup.config)
         return sum(self._answer(key, some(rows.validation, most)) for key, rows in self.setup.rows.items())
 
     def test(self) -> float:
