@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 
-from ctx import hand, machine, measure
+from ctx import batches, hand, machine, measure
 from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical
 from ctx.lab.cost import fill_seconds, run_seconds
 from ctx.leases import new_holder
@@ -120,10 +121,11 @@ def test_a_machine_twice_as_fast_takes_half_as_long_for_layers() -> None:
     assert 1.5 * seconds[2e9][0] < seconds[1e9][0] < 2 * seconds[2e9][0]
 
 
-def test_texts_count_as_long_as_they_were_found_to_be() -> None:
+def test_texts_count_as_long_as_they_were_found_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = make("backbones", TINY)
     assert machine.tokens(backbone, CAFES) == machine.USUAL_TOKENS
     usual = fill_seconds(FROZEN, CAFES, 3)
+    monkeypatch.setattr(batches, "_memo", OrderedDict())  # read now, not in another test
     setup = Setup(canonical(FULL))
     mean = float(setup.rows["target"].encoded.lengths.mean())
     assert machine.tokens(backbone, CAFES) == mean != machine.USUAL_TOKENS
