@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ctx.parts import Backbone, Task, Tuning
 
 
-LARGE = 2048  # tokens of a batch; from there on a layer's inner states are computed again for the gradient
+LARGE = (
+    2048  # tokens of a batch, without padding; from there on a layer's inner states are computed again for the gradient
+)
 
 
 class Model(nn.Module):
@@ -146,7 +148,8 @@ def _large(block: nn.Module, hidden: Tensor | None, batch: Batch) -> bool:
     """Whether what a layer keeps for its gradient would take hundreds of megabytes."""
     if hidden is None or not torch.is_grad_enabled() or not batch.encoded.tokens:
         return False
-    return len(batch) * batch.length > LARGE and any(p.requires_grad for p in block.parameters())
+    tokens = int(batch.encoded.lengths[batch.rows].sum())
+    return tokens > LARGE and any(p.requires_grad for p in block.parameters())
 
 
 def _again(block: nn.Module, hidden: Tensor | None, batch: Batch) -> Tensor:
