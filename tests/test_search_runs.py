@@ -1,4 +1,4 @@
-"""A search in a real store with real runs: what it is judged by, who carries it on, paused, killed, failed."""
+"""A search in a store with real runs: what it is judged by, who carries it on, paused, killed, failed."""
 
 from __future__ import annotations
 
@@ -6,72 +6,18 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from dispatched import Served, served
-from sqlalchemy import text
+from searched import SWEEP, cells, change, choose, over, started, store, to_its_end, train, with_a_failure
 from stores import lesson, until
 
 from ctx import dispatch
-from ctx.cli import main
-from ctx.records import Study
 from ctx.store import Store, open_store
-from ctx.sweeps.plan import Axis, Sweep, cell_of, spec
+from ctx.sweeps.plan import cell_of, spec
 from ctx.sweeps.search import begin, best, carry_on, enough, summary, tried
-from ctx.worker import run_here
 
-__all__ = ["served"]
-LAMS, RATES = (
-    Axis(name="schedule.lam", values=(0.1, 0.5, 1.0, 5.0)),
-    Axis(name="optim.lr", values=(0.001, 0.01, 0.1)),
-)
-SWEEP = Sweep(base=lesson(epochs=1), axes=(LAMS, RATES), draws=2, search=6)
-Cells = list[dict[str, Any]]
-
-
-@pytest.fixture
-def store(home: Path) -> Store:
-    return open_store()
-
-
-def started(store: Store, sweep: Sweep = SWEEP) -> Study:
-    study = store.add_study("", spec(sweep), [])
-    begin(store, study)
-    return study
-
-
-def choose(store: Store) -> Cells | None:
-    """What a worker does with a search that is due; None where none is."""
-    job = store.claim_job("me", ["search"])
-    if job is None:
-        return None
-    found = carry_on(store, job)
-    store.finish_job(job, result=found)
-    return list(found["cells"])
-
-
-def train(store: Store, study: Study) -> None:
-    for _, _, run in store.study_runs(study.id):
-        if run.state == "queued":
-            run_here(store, run, threads=1)
-
-
-def cells(store: Store, study: Study) -> Cells:
-    """The cells of a study in the order in which they were chosen."""
-    found = dict.fromkeys(arm for arm, _, _ in store.study_runs(study.id) if not cell_of(arm)[1])
-    return [cell_of(arm)[0] for arm in found]
-
-
-def to_its_end(store: Store, study: Study) -> Cells:
-    while choose(store):
-        train(store, study)
-    return cells(store, study)
-
-
-def change(store: Store, statement: str, **values: Any) -> None:
-    with store.engine.begin() as connection:
-        connection.execute(text(statement), values)
+__all__ = ["served", "store"]
 
 
 # -- what is chosen, and by what
@@ -176,12 +122,7 @@ def test_baselines_are_trained_but_count_for_nothing(store: Store) -> None:
 
 
 def test_a_failed_run_makes_its_cell_a_failed_one_and_the_search_goes_on(store: Store) -> None:
-    study = started(store)
-    choose(store)
-    claimed = store.claim("me", threads=1)
-    assert claimed is not None
-    store.finish(claimed, "failed", error="There is too little memory.")
-    train(store, study)
+    study, _ = with_a_failure(store)
     assert len(to_its_end(store, study)) == 6
     found = summary(store, SWEEP, store.study_runs(study.id))
     assert (found["tried"], found["failed"], found["of"]) == (6, 1, 12)
@@ -221,15 +162,10 @@ def test_what_is_being_chosen_while_somebody_pauses_is_not_queued(store: Store) 
 
 
 def test_a_failed_run_that_is_taken_up_again_while_somebody_chooses_is_waited_for(store: Store) -> None:
-    study = started(store)
-    choose(store)
-    claimed = store.claim("me", threads=1)
-    assert claimed is not None
-    store.finish(claimed, "failed", error="There is too little memory.")
-    train(store, study)
+    study, failed = with_a_failure(store)
     job = store.claim_job("me", ["search"])
     assert job is not None
-    store.resume(claimed.id)
+    store.resume(failed.id)
     assert carry_on(store, job) == {"cells": []}
     assert len(cells(store, study)) == 2
     assert choose(store) is None
@@ -273,66 +209,6 @@ def test_a_search_survives_a_killed_dispatcher_and_chooses_the_same(served: Serv
     os.killpg(served.dispatcher(), signal.SIGKILL)
     dispatch._started.pop(served.store.url).wait()
     served.ensure()
-    until(lambda: _over(served.store, study), f"the search ends; log:\n{served.log()}")
+    until(lambda: over(served.store, study), f"the search ends; log:\n{served.log()}")
     assert cells(served.store, study) == whole
     assert {run.state for _, _, run in served.store.study_runs(study.id)} == {"done"}
-
-
-def _over(store: Store, study: Study) -> bool:
-    job = store.search_job(study.id)
-    return job is not None and job.state == "done"
-
-
-# -- by the command line
-
-WORDS = (
-    "--source sentiment/sample-cafes-en --source-size 40 --target sentiment/sample-gadgets-en --target-size 20 "
-    "--backbone tiny --epochs 1 --min-updates 2"
-)
-
-
-def test_the_command_searches_and_says_which_cell_was_best_on_validation(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["sweep", *WORDS.split(), "--lam", "0,0.1,1", "--freeze-layers", "1,2", "--seeds", "2"]
-    assert main([*words, "--search", "4", "--estimate", "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out)["runs"] == 8
-    assert err.startswith("At most 8 runs, about")
-    assert main([*words, "--search", "4", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert len(said["runs"]) == 8
-    assert len({json.dumps(run["cell"]) for run in said["runs"]}) == said["search"]["tried"] == 4
-    assert (said["search"]["of"], said["search"]["judged_by"]) == (6, "validation/target/macro_f1")
-    assert said["search"]["best"]["cell"] in [run["cell"] for run in said["runs"]]
-    assert 0 < said["search"]["best"]["validation"] < 1
-    assert main(["show", said["study"]]) == 0
-    shown = capsys.readouterr().out
-    assert "4 of 6 cells were tried: Optuna chose them by the validation score." in shown
-    assert "best on validation: schedule.lam" in shown
-    path = tmp_path / "sweep.yaml"
-    path.write_text("lam: [0, 0.1, 1]\nfreeze-layers: [1, 2]\nseeds: 2\nsearch: 4\n")
-    assert main(["sweep", *WORDS.split(), "--file", str(path), "--json"]) == 0
-    again = json.loads(capsys.readouterr().out)
-    assert [run["run"] for run in again["runs"]] == [run["run"] for run in said["runs"]], "all are there already"
-    assert main(["sweep", *WORDS.split(), "--file", str(path), "--random", "2", "--estimate", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["runs"] == 4, "what is typed counts more than the file"
-
-
-def test_a_search_is_queued_stopped_and_taken_up_again_by_commands(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("CTX_WORKERS", "0")
-    words = ["sweep", *WORDS.split(), "--lam", "0,0.1,1", "--seeds", "1", "--search", "2"]
-    assert main([*words, "--queue", "--json"]) == 0
-    study = json.loads(capsys.readouterr().out)["study"]
-    store = open_store()
-    assert choose(store)
-    assert main(["stop", study, "--json"]) == 0
-    assert {run.state for _, _, run in store.study_runs(study)} == {"stopped"}
-    assert not store.load().anything()
-    capsys.readouterr()
-    assert main(["resume", study, "--json"]) == 0
-    assert [run["state"] for run in json.loads(capsys.readouterr().out)] == ["done", "done"]
-    assert len(cells(store, store.study(study))) == 2
-    assert _over(store, store.study(study))
