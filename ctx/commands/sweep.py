@@ -80,7 +80,8 @@ def sweep(
     asked = planned(given, own["seeds"], own["random"], own["search"], own["baseline"])
     store = open_store()
     runs = [] if asked.search else rows(asked)
-    learn_speed(store)
+    if not queue:  # else the dispatcher's workers do, and torch need not be loaded here
+        learn_speed(store)
     takes = _cost(store, asked, runs, owner, again, queue)
     note(takes.sentence)
     if estimate:
