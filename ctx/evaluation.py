@@ -64,6 +64,28 @@ def _together(rows: np.ndarray, encoded: Encoded, times: int = 1) -> Iterator[np
         rows = rows[count:]
 
 
+def most_looked(setup: Setup, first: bool = False) -> int:
+    """How many validation examples of a context a look takes in; ``first``: the one before any update, in a moment."""
+    most = FEWEST_LOOKED if first else looked(setup.config)
+    if setup.task.looks is None:
+        return most
+    return min(most, setup.task.looks) if first else WRITTEN
+
+
+def first_looked(setup: Setup, key: str) -> np.ndarray:
+    """The rows of a context that a run looks at before any update."""
+    return some(setup.rows[key].validation, most_looked(setup, first=True))
+
+
+def rows_read(setup: Setup, key: str) -> np.ndarray:
+    """Every row of a context that a run reads, each once; learnt from or selected on only where it is."""
+    rows = setup.rows[key]
+    used = [rows.test, some(rows.validation, most_looked(setup)), first_looked(setup, key)]
+    used += [rows.learn] if key in setup.trained_on() else []
+    used += [rows.select] if key in {phase.select_on for phase in setup.phases} else []
+    return np.unique(np.concatenate(used))
+
+
 class Evaluator:
     """A model as it stands, looked at: answers, losses and metrics on rows of a context.
 
@@ -117,13 +139,10 @@ class Evaluator:
 
     def look(self, first: bool = False) -> dict[str, float]:
         """Every context's metrics on some of its validation examples, as points of a curve; ``first``: in a moment."""
-        looks = self.setup.task.looks
-        most = FEWEST_LOOKED if first else looked(self.setup.config)
-        if looks is not None:
-            most = min(most, looks) if first else WRITTEN
+        most, written = most_looked(self.setup, first), 0 if first else self.setup.task.looks
         values: dict[str, float] = {}
         for key, rows in self.setup.rows.items():
-            metrics = self.metrics(key, some(rows.validation, most), 0 if first else looks)
+            metrics = self.metrics(key, some(rows.validation, most), written)
             values |= {f"validation/{key}/{name}": value for name, value in metrics.items()}
         return values
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx.batches import ContextRows
-from ctx.evaluation import Evaluator
+from ctx.evaluation import Evaluator, rows_read
 from ctx.sampling import Sampler
 from ctx.setup import Setup
 from ctx.train import Trainer
@@ -37,10 +37,10 @@ class Features:
     """
 
     def __init__(self, members: Sequence[Trainer], classes: int) -> None:
-        wanted: dict[tuple[str, str], list[tuple[Trainer, ContextRows]]] = {}
+        wanted: dict[tuple[str, str], list[tuple[Trainer, str]]] = {}
         for member in members:
-            for one in member.setup.rows.values():
-                wanted.setdefault((member.setup.weights, one.encoded.name), []).append((member, one))
+            for key, one in member.setup.rows.items():
+                wanted.setdefault((member.setup.weights, one.encoded.name), []).append((member, key))
         self.wanted, self.classes = wanted, classes
         self.places: dict[tuple[str, str], np.ndarray] = {}
         self.gathered: dict[tuple[str, str, bytes], Tensor] = {}
@@ -49,8 +49,9 @@ class Features:
         """Read them, some at a time."""
         read, labels, begin = [], [], 0
         for name, users in self.wanted.items():
-            member, encoded = users[0][0], users[0][1].encoded
-            rows = np.unique(np.concatenate([part for user, one in users for part in _read(user.setup, one)]))
+            member, first = users[0]
+            encoded = member.setup.rows[first].encoded
+            rows = np.unique(np.concatenate([rows_read(user.setup, key) for user, key in users]))
             for start in range(0, len(rows), ROWS):
                 found = member.frozen(encoded.batch(rows[start : start + ROWS]))
                 assert found is not None
@@ -73,14 +74,6 @@ class Features:
         if name not in self.gathered:
             self.gathered[name] = self.x[torch.from_numpy(self.place(setup, key)[rows])]
         return self.gathered[name]
-
-
-def _read(setup: Setup, rows: ContextRows) -> list[np.ndarray]:
-    """The rows of a context that a run looks at: those to learn from and to select on only where it does."""
-    keys = {key for key, one in setup.rows.items() if one is rows}
-    used = [rows.validation, rows.test]
-    used += [rows.learn] if keys & setup.trained_on() else []
-    return used + ([rows.select] if keys & {phase.select_on for phase in setup.phases} else [])
 
 
 class Feed:

@@ -14,7 +14,7 @@ from ctx.errors import CtxError, StoreError
 from ctx.jobs import MOST_ATTEMPTS
 from ctx.leases import new_holder
 from ctx.manifest import manifest
-from ctx.records import Job
+from ctx.records import WAITING, Job
 from ctx.registry import fetchable
 from ctx.store import Store, open_store
 from ctx.worker import learn_speed, train_claimed
@@ -119,15 +119,21 @@ def _telling(store: Store, job: Job) -> Callable[[int, int], None]:
     return progress
 
 
-def _encode(store: Store, job: Job, threads: int) -> None:
-    """Compute the frozen features that runs of the payload's configuration read."""
+def _encode(store: Store, job: Job, threads: int) -> dict[str, Any]:
+    """Compute the frozen features that runs of the payload's configuration read, or those of its ``study``."""
     import torch
 
     from ctx.config import RunConfig
-    from ctx.warm import warm
+    from ctx.warm import warm, warm_runs
 
     torch.set_num_threads(threads)
-    warm(RunConfig.model_validate(job.payload), _telling(store, job))
+    study, busy = job.payload.get("study"), time.process_time()
+    if study:
+        waiting = {run.id: run.config for _, _, run in store.study_runs(study) if run.state in WAITING}
+        encoded = warm_runs(waiting.values(), _telling(store, job))
+    else:
+        encoded = warm(RunConfig.model_validate(job.payload), _telling(store, job))
+    return {"encoded": encoded, "cpu_seconds": time.process_time() - busy}
 
 
 def _describe(store: Store, job: Job, threads: int) -> dict[str, Any]:

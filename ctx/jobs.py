@@ -66,7 +66,11 @@ class Jobs(Base):
 
     def search_job(self, study_id: str) -> Job | None:
         """The latest job that chooses a search's next cells: it waits or is at work as long as the search goes on."""
-        own = and_(jobs.c.kind == "search", jobs.c.payload["study"].as_string() == study_id)
+        return self.study_job("search", study_id)
+
+    def study_job(self, kind: str, study_id: str) -> Job | None:
+        """A study's latest job of a kind, first of those that wait or are at work."""
+        own = and_(jobs.c.kind == kind, jobs.c.payload["study"].as_string() == study_id)
         waiting_first = case((jobs.c.state.in_(WAITING), 0), else_=1)
         with self._reading() as connection:
             query = select(jobs).where(own).order_by(waiting_first, jobs.c.created.desc()).limit(1)

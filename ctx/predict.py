@@ -37,7 +37,7 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
     depth = _depth(setup, trainer.model) if config.half else 0
     head = trainer.model.eval().heads[space_of(context.labels)]
     with torch.inference_mode():
-        frozen = trainer.features.hidden(trainer.model, setup.weights, depth, batch, half=config.half)
+        frozen = trainer.frozen.features.hidden(trainer.model, setup.weights, depth, batch, half=config.half)
         hidden = trainer.model.run(batch, start=depth, hidden=frozen)
         found = setup.task.answer(head, hidden, batch, setup.backbone, config.beams)
     said = setup.task.said(found, encoded.references, [example], context.labels)

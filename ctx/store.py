@@ -57,10 +57,12 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
         rows: Sequence[tuple[str, int, RunConfig]],
         owner: str = "local",
         again: bool = False,
+        ahead: bool = False,
     ) -> Study:
         """Queue runs that belong together, in the order of ``rows`` (arm, draw, configuration), all or none.
 
-        Rows that train alike share one run, and runs that are there are used unless ``again``.
+        Rows that train alike share one run, and runs that are there are used unless ``again``. ``ahead``: what frozen
+        layers give for them is computed first, by a job, where no other work is at hand.
         """
         prepared = [(arm, draw, canonical(config), key(config)) for arm, draw, config in rows]
         now = time.time()
@@ -68,6 +70,9 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
         with self._writing() as connection:
             connection.execute(insert(studies).values(id=study.id, owner=owner, name=name, config=spec, created=now))
             self._add_rows(connection, study, prepared, again, {})
+            if ahead and prepared:
+                payload = prepared[0][2].model_dump(mode="json") | {"study": study.id}
+                queued_job(connection, "encode", payload, owner)
         return study
 
     def extend_study(

@@ -6,7 +6,6 @@ a run resumed from the snapshot of an event that is not `gone` gives what the un
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from ctx import evaluation
 from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
+from ctx.frozen import Frozen
 from ctx.handover import Had, Handover
 from ctx.model import Model, build, space_of
 from ctx.optim import Optimiser
@@ -28,8 +28,6 @@ from ctx.plan import Phase
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup, deterministic
 from ctx.state import Event, Position, State, under
-
-RUNS = itertools.count()
 
 
 def train(
@@ -45,8 +43,8 @@ class Trainer:
     """What changes while one run trains: the model, the optimiser, the position."""
 
     def __init__(self, setup: Setup, features: Memo = memo, handover: Handover | None = None) -> None:
-        self.setup, self.features, self.handover = setup, features, handover
-        self.own = f"run {next(RUNS)} of this process"  # names features that only this run can use
+        self.setup, self.handover = setup, handover
+        self.frozen = Frozen(setup, features)
         self.at = Position()
         self.evaluator = evaluation.Evaluator(setup, self._hidden, self._head, self._training)
         self.kept: dict[str, Tensor] = {}
@@ -112,7 +110,7 @@ class Trainer:
         self._begin_epoch(phase)
 
     def _begin_epoch(self, phase: Phase) -> None:
-        self.features.forget(self.own)
+        self.frozen.forget()
         groups = self.setup.tuning.groups(self.model, self.at.epoch / phase.epochs)
         learning = [p for parameters, _ in groups for p in parameters]
         arranged = [([id(p) for p in parameters], factor) for parameters, factor in groups]
@@ -124,7 +122,7 @@ class Trainer:
         self.optimiser.arrange(groups, extra)
         names = {id(p): name for name, p in self.model.named_parameters()}
         self.at.touched = sorted({*self.at.touched, *(names[id(p)] for p in learning)})
-        self.prefix = self._prefix_name()
+        self.frozen.arrange(self.model, self.depth, self.at.touched)
         heads = {id(p) for p in self.model.heads.parameters()}
         self.shared = [p for p in learning if id(p) not in heads]
 
@@ -153,7 +151,7 @@ class Trainer:
         if self.at.epoch < phase.epochs:
             self._begin_epoch(phase)
             return values
-        self.features.forget(self.own)  # made from the last weights, not the kept ones
+        self.frozen.forget()  # made from the last weights, not the kept ones
         if self.kept:
             self.model.put(self.kept)
         else:
@@ -210,7 +208,9 @@ class Trainer:
         return hidden, self._head(key)(hidden, batch)
 
     def _hidden(self, batch: Batch) -> Tensor:
-        return self.model.run(batch, start=self.depth, hidden=self.frozen(batch))
+        looks = torch.is_inference_mode_enabled()
+        depth = self.frozen.first if looks and self.at.step == 0 else self.depth
+        return self.model.run(batch, start=depth, hidden=self.frozen(batch, depth))
 
     def _head(self, key: str) -> nn.Module:
         head: nn.Module = self.model.heads[space_of(self.setup.rows[key].context.labels)]
@@ -218,18 +218,6 @@ class Trainer:
 
     def _training(self, on: bool) -> None:
         self.model.training_above(self.depth, on)
-
-    def frozen(self, batch: Batch) -> Tensor | None:
-        """What the frozen blocks give for a batch; None where nothing is frozen."""
-        lasting = self.setup.backbone.pretrained and self.prefix != self.own
-        return self.features.hidden(self.model, self.prefix, self.depth, batch, lasting, self.setup.config.half)
-
-    def _prefix_name(self) -> str:
-        """Names the weights of the frozen prefix; once one has learned, only this run can use them, for an epoch."""
-        prefix = tuple(f"blocks.{name}." for name in list(self.model.blocks)[: self.depth])
-        if not any(name.startswith(prefix) for name in self.at.touched):
-            return self.setup.weights
-        return self.own
 
     def _penalise(self, step: Step) -> dict[str, float]:
         terms = {
@@ -254,10 +242,10 @@ class Trainer:
 
     def _end(self) -> Event:
         final, outputs = self.evaluator.test()
-        final |= self.at.results(self.setup.rows)
         final |= {"parameters": self.model.counts(self.at.touched), "steps": self.setup.steps}
-        self.features.forget(self.own)
-        return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, final, outputs)
+        self.frozen.forget()
+        results = final | self.at.results(self.setup.rows)
+        return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, results, outputs)
 
     def _learned(self) -> dict[str, Tensor]:
         """A copy of every weight that has learned."""

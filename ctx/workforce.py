@@ -104,10 +104,10 @@ class Workforce:
         self.sharing = bool(load.waiting) and (self.sharing or load.waiting > MANY)
         share_out = heavy(load.next) or self.sharing
         wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
-        if load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
-            self._tell("run", threads=1 if wanted > 1 or light(load.next) else machine.fastest())
-        elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
+        if load.jobs.get("encode") and self._at("encode") == 0 and (not load.waiting or self._first(load)):
             self._tell("encode", threads=cores())
+        elif load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
+            self._tell("run", threads=1 if wanted > 1 or light(load.next) else machine.fastest())
         for kind in (
             "fetch",
             "predict",
@@ -129,11 +129,20 @@ class Workforce:
     def _at(self, task: str) -> int:
         return sum(hand.task == task for hand in self.hands)
 
+    def _first(self, load: Load) -> bool:
+        """Whether nothing is at work, and a study's texts are to be encoded before its runs begin."""
+        if load.running or self._at("run") or load.next is None:
+            return False
+        waiting = self.store.jobs(["queued"], kind="encode")
+        return any("study" in job.payload and _same_pair(job, load.next) for job in waiting)
+
     def _worth_waiting(self, load: Load) -> bool:
         """Whether a pair is being encoded that the waiting run reads: its features come sooner so."""
         if not self._at("encode") or load.next is None:
             return False
-        return any(_same_pair(job, load.next) for job in self.store.jobs(["running"], kind="encode"))
+        waiting = self.store.jobs(kind="encode")
+        taken = [job for job in waiting if job.state == "running"] or waiting[-1:]  # the oldest, which is next
+        return any(_same_pair(job, load.next) for job in taken)
 
     def _tell(self, task: str, threads: int = 1, extra: int = 0) -> None:
         """Tell the idle worker that worked last, since it remembers most; hire one where none is idle."""

@@ -240,7 +240,7 @@ trainer.begin()
 for rows in trainer.setup.rows.values():
     trainer.frozen(rows.encoded.batch(np.arange(250)))
 peak = re.search("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
-print(trainer.features.computed, int(peak) / 1000)
+print(trainer.frozen.features.computed, int(peak) / 1000)
 """
 
 

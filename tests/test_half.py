@@ -15,6 +15,7 @@ from ctx import data, preview
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.errors import BadInput
 from ctx.features import Rows
+from ctx.frozen import Frozen
 from ctx.heads import Group
 from ctx.home import home
 from ctx.linear_probes import solved
@@ -89,8 +90,8 @@ def pretrained(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the layers above read is rounded by the test, whatever the run itself does."""
-    frozen = Trainer.frozen
-    monkeypatch.setattr(Trainer, "frozen", lambda self, batch: _rounded(frozen(self, batch)))
+    given = Frozen.__call__
+    monkeypatch.setattr(Frozen, "__call__", lambda self, *asked: _rounded(given(self, *asked)))
 
 
 def _rounded(values: torch.Tensor | None) -> torch.Tensor | None:
@@ -167,7 +168,10 @@ def test_files_of_both_kinds_stand_side_by_side_and_one_takes_half_the_room() ->
     for half in (False, True):
         before = set((home() / "features").glob("*"))
         memo = Memo(shared=True)
-        list(train(config("lowest", half), features=memo))
+        trainer = Trainer(Setup(canonical(config("lowest", half))), memo)
+        trainer.begin()
+        for rows in trainer.setup.rows.values():
+            trainer.frozen(rows.encoded.batch(np.arange(len(rows.encoded.lengths))))
         sizes.append(sum(path.stat().st_size for path in set((home() / "features").glob("*")) - before))
     assert 0.5 < sizes[1] / sizes[0] < 0.52
     tables = []

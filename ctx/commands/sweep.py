@@ -88,7 +88,7 @@ def sweep(
         emit(asdict(takes), [], json)
         return 0
     keeps = spec(asked) | ({"again": again} if asked.search else {})
-    study = store.add_study(name, keeps, runs, owner=owner, again=again)
+    study = store.add_study(name, keeps, runs, owner=owner, again=again, ahead=queue)
     carry = searched if asked.search else carried_out
     return shown(store, study, json, waiting=carry(store, study, queue, threads=1))
 
@@ -205,7 +205,7 @@ def shown(store: Store, study: Study, json: bool, waiting: bool = False) -> int:
             "axes": {axis.name: list(axis.values) for axis in asked.axes},
             "runs": document(asked, rows),
             "importance": shares,
-            **spent(study, rows),
+            **spent(study, rows, store.study_job("encode", study.id)),
             **({"search": trials} if trials else {}),
         },
         lines,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ctx.records import Row, Study
+from ctx.records import Job, Row, Study
 from ctx.sweeps.plan import Sweep, cell_of, metric
 from ctx.verdict import half_width
 
@@ -127,14 +127,16 @@ def document(sweep: Sweep, rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def spent(study: Study, rows: Sequence[Row]) -> dict[str, Any]:
+def spent(study: Study, rows: Sequence[Row], encoded: Job | None = None) -> dict[str, Any]:
     """``cpu_seconds`` of the runs that were trained for this study, and what they had in common (``shared``).
 
+    ``encoded``: the job that read its texts ahead of them, if one did.
     ``rows_alike``: rows of the study that are one run with another; ``held``: runs that were there before it; of the
     others: updates taken over from a source phase that another had, and examples that went through frozen layers.
     """
     runs = {run.id: run for _, _, run in rows}
     own = [run.final or {} for run in runs.values() if run.study == study.id]
+    own += [encoded.result] if encoded is not None and encoded.result else []
     held = sum(run.study != study.id for run in runs.values())
     shared = {
         "rows_alike": len(rows) - len(runs),

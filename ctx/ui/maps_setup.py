@@ -183,7 +183,7 @@ def _change() -> None:
 
 def _train(sweep: Sweep) -> None:
     def act() -> None:
-        study = page.store().add_study(_name(sweep), spec(sweep), [] if sweep.search else rows(sweep))
+        study = page.store().add_study(_name(sweep), spec(sweep), [] if sweep.search else rows(sweep), ahead=True)
         if sweep.search:
             begin(page.store(), study)
         ensure(page.store().url)

@@ -54,7 +54,7 @@ def measured(column: bool) -> None:
     ensure(store.url)
     time.sleep(5)  # as while a page is looked at: the first worker is there
     began = time.perf_counter()
-    study = store.add_study("map", spec(asked), planned)
+    study = store.add_study("map", spec(asked), planned, ahead=True)
     first = 0.0
     while True:
         runs = [run for _, _, run in store.study_runs(study.id)]
