@@ -9,6 +9,7 @@ import pytest
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.lab.history import past
+from ctx.leases import new_holder
 from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.sweeps.plan import Axis, Sweep, rows, spec
@@ -48,6 +49,17 @@ def test_the_form_says_what_it_would_take_and_queues_it(store: Store) -> None:
     assert len(store.study_runs(study.id)) == 16
     assert app.query_params["map"] == study.id
     assert "The first cells appear here" in texts(app)
+    assert store.study_job("encode", study.id).state == "queued"  # type: ignore[union-attr]
+
+
+def test_while_a_maps_texts_are_encoded_it_says_how_many_are(store: Store) -> None:
+    study = store.add_study("map of λ", spec(SWEEP), rows(SWEEP), ahead=True)
+    job = store.claim_job(new_holder(), ["encode"])
+    assert job is not None
+    store.report(job, "", 1200, 3400)
+    assert "The encoder reads all texts first: 1,200 of 3,400." in texts(opened("map", map=study.id))
+    store.finish_job(job)
+    assert "The first cells appear here" in texts(opened("map", map=study.id))
 
 
 def test_a_change_goes_into_the_address(store: Store) -> None:

@@ -9,6 +9,7 @@ from ctx.config import RunConfig, frozen_blocks, key
 from ctx.i18n import t
 from ctx.lab.cost import duration, fill_seconds, one_run_seconds
 from ctx.lab.effect import not_kept, phases
+from ctx.manifest import cores
 from ctx.records import Run
 from ctx.registry import part
 from ctx.sweeps.plan import Sweep, rows, stand_in
@@ -57,7 +58,8 @@ def cost(
 ) -> Cost:
     """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait.
 
-    ``threads`` of a run where there is one at a time: as many as are fastest, where they are not said.
+    ``threads`` of a run where there is one at a time: as many as are fastest, where they are not said; then all of them
+    encode the texts before the first run.
     """
     different = {key(config): config for _, _, config in planned}
     there = set(held)
@@ -67,7 +69,8 @@ def cost(
     draws = len({config.seed for config in left.values()})
     sources: set[str] = set()
     cached = led = 0
-    seconds = 0.0
+    filling, seconds = 0.0, 0.0
+    filled_by = threads or cores()
     share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
     at_once = max(1, workers) if share_out else 1
     threads = 1 if at_once > 1 else threads
@@ -78,7 +81,7 @@ def cost(
         for choice in () if not_kept(config) else config.contexts().values():
             texts = f"{config.backbone.model_dump_json()} {choice.id}" + f" {frozen}" * config.half  # see `ctx.prefix`
             if frozen > deepest.get(texts, 0):
-                seconds += fill_seconds(config, choice, draws, deepest.get(texts, 0), threads)
+                filling += fill_seconds(config, choice, draws, deepest.get(texts, 0), filled_by)
                 deepest[texts] = frozen
         if frozen and part("backbones", config.backbone.name).pretrained:
             cached += prefix in prefixes
@@ -87,7 +90,7 @@ def cost(
         led += bool(source) and source in sources
         seconds += one_run_seconds(config, finished, bool(source) and source in sources, threads)
         sources |= {source} - {""}
-    return Cost(len(different), len(different) - len(left), cached, led, seconds / at_once)
+    return Cost(len(different), len(different) - len(left), cached, led, filling + seconds / at_once)
 
 
 def cost_of_search(sweep: Sweep, finished: Sequence[Run], workers: int, threads: int | None = None) -> Cost:

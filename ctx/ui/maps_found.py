@@ -15,42 +15,33 @@ from plotly.graph_objects import Figure
 from ctx import charts_maps
 from ctx.charts import REFERENCE, SOURCE, TARGET
 from ctx.charts_runs import CAMERA
-from ctx.dispatch import ensure
 from ctx.i18n import t
 from ctx.lab.history import label
 from ctx.lab.settings import setting
-from ctx.records import ENDED, Row, Study
+from ctx.records import Row, Study
 from ctx.sweeps import found as sweeps
 from ctx.sweeps.found import SOURCE as ON_SOURCE
 from ctx.sweeps.found import TARGET as ON_TARGET
 from ctx.sweeps.plan import Axis, Sweep, metric
-from ctx.sweeps.search import begin, enough
-from ctx.ui import maps_search, page, state
+from ctx.ui import maps_search, maps_standing, page
 
-SECONDS, MOST_ERRORS, MOST_LINKS, MOST_COMPARED = 1.0, 3, 12, 60
+SECONDS, MOST_LINKS, MOST_COMPARED = 1.0, 12, 60
 
 
 def follow(study: Study, sweep: Sweep) -> None:
     """All of it; looks again every second until every run has ended."""
     rows = page.readings().study(study.id, now=True)
-    if _over(study, rows):
+    if maps_standing.over(study, rows):
         _draw(study, sweep, rows)
         return
 
     def look() -> None:
         now = page.readings().study(study.id)
         _draw(study, sweep, now)
-        if _over(study, now):
+        if maps_standing.over(study, now):
             st.rerun()
 
     st.fragment(look, run_every=SECONDS)()
-
-
-def _over(study: Study, rows: list[Row]) -> bool:
-    """Whether all runs have ended, and a search chooses no more or is paused."""
-    if not all(run.state in ENDED for _, _, run in rows):
-        return False
-    return not study.is_search or maps_search.at_rest(study, rows)
 
 
 @dataclass(frozen=True)
@@ -87,17 +78,16 @@ def _table(what: str, _sweep: Sweep, _rows: list[Row]) -> pd.DataFrame:
 
 
 def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
-    _standing(study, sweep, rows)
+    maps_standing.told(study, sweep, rows)
     if study.is_search:
         maps_search.told(study, sweep, rows)
     done = sorted(run.id for _, _, run in rows if run.state == "done")
     what = f"map {study.id} {sha1(','.join(done).encode(), usedforsecurity=False).hexdigest()}"
     table = _table(what, sweep, rows)
     seen = _Seen(study, sweep, table, _quantity(sweep, table), what)
-    over = _over(study, rows)
+    over = maps_standing.over(study, rows)
     if table[seen.shown].notna().sum() == 0:
-        waits = t("The first cells appear here in a moment. You may close this page: the runs go on.")
-        st.info(t("No run has a result.") if over else waits)
+        st.info(t("No run has a result.") if over else maps_standing.before_cells(study))
         return
     if not over:
         st.caption(t("Not all runs have ended: means of what there is so far."))
@@ -108,50 +98,6 @@ def _draw(study: Study, sweep: Sweep, rows: list[Row]) -> None:
     _shares(seen)
     if len(seen.varying) > 1:
         _parallel(seen)
-
-
-def _standing(study: Study, sweep: Sweep, rows: list[Row]) -> None:
-    runs = {run.id: run for _, _, run in rows}
-    states = [run.state for run in runs.values()]
-    ended = sum(one in ENDED for one in states)
-    if study.is_search and not enough(sweep, rows):
-        most = sweep.most_runs
-        st.progress(ended / most, t("{n} runs, of {all} at most", n=ended, all=most))
-    else:
-        st.progress(ended / max(len(states), 1), t("{n} of {all} runs", n=ended, all=len(states)))
-    waiting = [run.id for run in runs.values() if run.state not in ENDED]
-    stopped = [run.id for run in runs.values() if run.state in ("stopped", "failed")]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if waiting or not _over(study, rows):
-            st.button(t("Pause"), icon=":material/pause:", key="map pause", on_click=_pause, args=(study, waiting))
-        if stopped or (study.is_search and not waiting and maps_search.held(study, sweep, rows)):
-            st.button(
-                t("Go on"), icon=":material/play_arrow:", key="map resume", on_click=_resume, args=(study, stopped)
-            )
-        st.page_link(
-            "pages/compare.py",
-            label=t("All runs in Compare"),
-            icon=":material/table_rows:",
-            query_params={"study": study.id},
-        )
-    failed = dict.fromkeys(run.error for run in runs.values() if run.state == "failed" and run.error)
-    for sentence in list(failed)[:MOST_ERRORS]:
-        st.error(page.literal(sentence))
-
-
-def _pause(study: Study, ids: list[str]) -> None:
-    state.attempt(lambda: page.store().request_stop(maps_search.hold(study) if study.is_search else ids))
-
-
-def _resume(study: Study, ids: list[str]) -> None:
-    def act() -> None:
-        if study.is_search:
-            begin(page.store(), study)
-        for run in page.store().runs(["stopped", "failed"], ids=ids, limit=None):
-            page.store().resume(run.id)
-        ensure(page.store().url)
-
-    state.attempt(act)
 
 
 def _quantity(sweep: Sweep, table: pd.DataFrame) -> str:
