@@ -12,8 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ctx import data
+from ctx.checks import check_augment, check_objectives, check_roles, check_size, one_application
 from ctx.errors import BadInput
-from ctx.parts import Backbone, Choice, Context, Schedule, Task, Tuning
+from ctx.parts import Backbone, Choice, Context, Facts, Schedule, Task, Tuning
 from ctx.registry import make, part, task_of
 
 ENGINE_VERSION = 9  # raised by hand when the same configuration gives other numbers
@@ -109,6 +110,20 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
     return tuning.frozen(backbone.layers()), backbone.layers() + 1
 
 
+def facts(config: RunConfig) -> Facts:
+    """What a run is like, for the parts that mean something only in some."""
+    phases = make("schedules", config.schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
+    before: set[str] = set()
+    handed = False
+    for phase in phases:
+        handed |= bool(before - set(phase.weights)) and not phase.fresh
+        before |= set(phase.weights)
+    frozen, blocks = frozen_blocks(config)
+    together = any(len(phase.weights) > 1 for phase in phases)
+    application = config.task().applications[0]
+    return Facts(application, config.schedule.name, config.tuning.name, together, handed, frozen < blocks)
+
+
 def looked(config: RunConfig) -> int:
     """Validation examples of a context that an epoch's end looks at: fewer where epochs are short and layers learn.
 
@@ -136,7 +151,7 @@ def check(config: RunConfig) -> RunConfig:
     for kind, choice in _choices(config):
         make(kind, choice)
     contexts = {key: data.context(choice) for key, choice in config.contexts().items()}
-    application = _one_application(config, contexts)
+    application = one_application(config, contexts)
     if backbone.applications and application not in backbone.applications:
         raise BadInput(
             f"The backbone {config.backbone.name} is for {', '.join(backbone.applications)}, "
@@ -144,11 +159,12 @@ def check(config: RunConfig) -> RunConfig:
         )
     make("tunings", config.tuning).check(backbone.layers())
     _check_decoder(config)
-    _check_augment(config, application)
-    _check_roles(config, schedule, contexts)
+    check_augment(config, application)
+    check_roles(config, schedule, contexts)
     for key in contexts:
         if key.split(".")[0] in schedule.uses:
-            _check_size(config.contexts()[key])
+            check_size(config.contexts()[key])
+    check_objectives(config, facts(config))
     return config
 
 
@@ -158,58 +174,12 @@ def _choices(config: RunConfig) -> list[tuple[str, Choice]]:
     return [(kind, getattr(config, name)) for name, kind in named] + lists
 
 
-def _one_application(config: RunConfig, contexts: dict[str, Context]) -> str:
-    applications = {context.application: context.name for context in contexts.values()}
-    if len(applications) > 1:
-        (a, x), (b, y) = list(applications.items())[:2]
-        raise BadInput(f"{x} is {a} and {y} is {b}: source and target must be of one application.")
-    config.task()
-    return next(iter(applications))
-
-
 def _check_decoder(config: RunConfig) -> None:
     wanted, most = frozen_parts(config)
     if wanted > most:
         raise BadInput(
             f"freeze-decoder is {wanted}, and of this decoder at most {most} parts can stay frozen, its embedding and "
             f"its lowest layers: choose a number from 0 to {most}."
-        )
-
-
-def _check_augment(config: RunConfig, application: str) -> None:
-    names = [choice.name for choice in config.augment]
-    backbone = part("backbones", config.backbone.name)
-    for name in names:
-        if names.count(name) > 1:
-            raise BadInput(f"The augmentation {name} is named twice: name it once.")
-        unfit: str = part("augment", name).unfit(application, backbone)
-        if unfit:
-            raise BadInput(unfit)
-
-
-def _check_roles(config: RunConfig, schedule: Schedule, contexts: dict[str, Context]) -> None:
-    for role in sorted(schedule.uses):
-        if role not in contexts:
-            raise BadInput(f"The schedule {schedule.name} trains on a {role}, and none is named: add --{role}.")
-    ids = [choice.id for choice in config.contexts().values()]
-    twice = next((name for name in ids if ids.count(name) > 1), None)
-    if twice:
-        raise BadInput(f"{twice} is named twice: a context can't help itself; choose another source or target.")
-    if "target" in contexts and "target" not in schedule.uses:
-        other = next((c for k, c in contexts.items() if k != "target" and c.labels == contexts["target"].labels), None)
-        if other is None:
-            raise BadInput(
-                f"{schedule.name} can't be scored on {contexts['target'].name}: its labels are not the source's, "
-                "so its head would be untrained. Choose a schedule that trains on the target."
-            )
-
-
-def _check_size(choice: ContextChoice) -> None:
-    there = data.sizes(choice)
-    if choice.size is not None and there and choice.size > there["train"]:
-        raise BadInput(
-            f"{choice.id} has {there['train']} labelled examples for training, and {choice.size} were asked for: "
-            f"ask for at most {there['train']}."
         )
 
 

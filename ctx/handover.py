@@ -28,6 +28,7 @@ from ctx.plan import Phase
 from ctx.prefix import LAYOUT, arithmetic
 from ctx.setup import Setup
 from ctx.state import Position, State
+from ctx.total import Total
 
 Kind = Literal["start", "step", "epoch"]
 MOST_BYTES = 200e6  # of weights that are kept
@@ -64,7 +65,7 @@ class Handover:
         phase = setup.phases[0]
         stateless = all(
             type(part).state is Stateful.state and type(part).parameters is Stateful.parameters
-            for part in (setup.balancer, *setup.penalties)
+            for part in Total(setup.config).parts
         )
         alone = stateless and "target" not in (*phase.weights, phase.select_on)
         self.path = kept.place("phases", _name(setup, phase), "safetensors") if alone else None

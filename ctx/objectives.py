@@ -5,9 +5,9 @@ Part files import these from `ctx.parts`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ctx.knobs import Part
 
@@ -20,21 +20,69 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a run is like, for parts that mean something only in some.
+
+    ``schedule``, ``tuning``: their names; ``together``: whether an update sees two contexts; ``handed``: whether
+    weights learnt from one context go on to another; ``learns``: whether anything of the backbone does.
+    """
+
+    application: str
+    schedule: str
+    tuning: str
+    together: bool
+    handed: bool
+    learns: bool
+
+
+@dataclass(frozen=True)
+class Begin:
+    """What a part sees as a phase begins.
+
+    ``source``: the weights handed over, by parameter, None in the first phase; ``before``: the keys of the contexts
+    that earlier phases trained on; ``losses(key, most)``: the loss of each of at most so many examples of a context,
+    one by one, spread over those it learns from, without dropout, to be differentiated before the next is asked for.
+    """
+
+    model: Model
+    phase: Phase
+    source: Mapping[str, Tensor] | None
+    before: Sequence[str]
+    losses: Callable[[str, int], Iterator[Tensor]]
+
+
+@dataclass(frozen=True)
 class Step:
-    """What a penalty sees: the batches and the head's input of every active context, and the phase's progress."""
+    """What a penalty sees of an update: the batch, the head's input and what the head gave, of every active context.
+
+    ``progress`` of the phase, from 0 to 1.
+    """
 
     model: Model
     progress: float
     batches: Mapping[str, Batch]
     hidden: Mapping[str, Tensor]
+    out: Mapping[str, Tensor]
 
 
 class Stateful(Part):
     """A part that learns: its own parameters, and a state that checkpoints carry."""
 
+    @classmethod
+    def unfit(cls, facts: Facts) -> str:
+        """Why it means nothing in a run, in a sentence that says what to do instead; "" where it does. No torch."""
+        return ""
+
+    def begin(self, begin: Begin) -> None:
+        """A phase begins, or a run goes on in the middle of one: then `load` comes next."""
+
     def parameters(self) -> Iterable[nn.Parameter]:
         """Parameters trained beside the model's."""
         return ()
+
+    def told(self) -> dict[str, float]:
+        """Further curves: what the last update had to say, by name."""
+        return {}
 
     def state(self) -> dict[str, Tensor]:
         """What a resumed run needs."""
@@ -49,21 +97,22 @@ class Penalty(Stateful):
 
     kind = "penalties"
 
-    def begin(self, model: Model, phase: Phase, source: Mapping[str, Tensor] | None) -> None:
-        """A phase begins; ``source`` holds the weights handed over, None in the first."""
-
     def terms(self, step: Step) -> dict[str, Tensor]:
         """Named scalars, weighted, added to the total."""
         raise NotImplementedError
 
 
 class Balancer(Stateful):
-    """What turns the contexts' losses into one step."""
+    """What turns the contexts' losses into one step. ``plain``: it adds them up with the weights as they are set."""
 
     kind = "balancers"
+    plain: ClassVar[bool] = False
+
+    def epoch(self) -> None:
+        """An epoch is over."""
 
     def backward(
         self, losses: Mapping[str, Tensor], weights: Mapping[str, float], shared: Sequence[nn.Parameter]
     ) -> dict[str, float]:
-        """Fill the gradients; return the weight used for each context. ``shared``: the backbone's trainable ones."""
+        """Add to the gradients; return the weight used for each context. ``shared``: the backbone's trainable ones."""
         raise NotImplementedError

@@ -22,6 +22,8 @@ from ctx.knobs import decoder_knob as decoder_knob
 from ctx.knobs import knob as knob
 from ctx.knobs import readout_knob as readout_knob
 from ctx.objectives import Balancer as Balancer
+from ctx.objectives import Begin as Begin
+from ctx.objectives import Facts as Facts
 from ctx.objectives import Penalty as Penalty
 from ctx.objectives import Stateful as Stateful
 from ctx.objectives import Step as Step

@@ -10,7 +10,7 @@ from ctx.augmented import Batches
 from ctx.batches import ContextRows, rows_of
 from ctx.config import RunConfig
 from ctx.model import weights_name
-from ctx.parts import Backbone, Balancer, Penalty, Tuning
+from ctx.parts import Backbone, Tuning
 from ctx.registry import make
 
 
@@ -35,8 +35,6 @@ class Setup:
         self.weights = weights_name(config)  # what the frozen blocks hold at the start
         if self.tuning.changes_model():
             self.weights += config.tuning.model_dump_json()
-        self.balancer: Balancer = make("balancers", config.balancer)
-        self.penalties: list[Penalty] = [make("penalties", choice) for choice in config.penalties]
         sizes = {key: len(rows.learn) for key, rows in self.rows.items()}
         self.phases = make("schedules", config.schedule).phases(config, sizes)
         self.steps: int = sum(phase.epochs * phase.updates for phase in self.phases)

@@ -13,6 +13,8 @@ ARMS = ("target-only", "source-only", "chosen")
 PLACE = {"chosen": 0.0, "target-only": 1.25, "source-only": 1.5}  # in the order of a study, in draws
 ALL_FROZEN_DRAWS, DRAWS = 10, 3
 
+PLAIN = {"penalties": (), "balancer": Choice(name="fixed")}  # what baselines have none of
+
 
 def default_draws(config: RunConfig) -> int:
     """Ten draws where all layers are frozen and only a linear head learns, which takes a second; three otherwise."""
@@ -32,11 +34,9 @@ def arms(config: RunConfig) -> dict[str, RunConfig]:
         updates, own = target_updates(config), epoch_updates(training_sizes(config)["target"], config)
         fair = Choice(name="target-only", knobs={} if updates in (None, own) else {"updates": updates})
         alone = chosen.schedule if chosen.schedule.name == "target-only" else fair
-        found["target-only"] = canonical(config.model_copy(update={"schedule": alone, "penalties": ()}))
+        found["target-only"] = canonical(config.model_copy(update=PLAIN | {"schedule": alone}))
     if config.sources and _same_labels(config):
-        found["source-only"] = canonical(
-            config.model_copy(update={"schedule": Choice(name="source-only"), "penalties": ()})
-        )
+        found["source-only"] = canonical(config.model_copy(update=PLAIN | {"schedule": Choice(name="source-only")}))
     if chosen not in found.values():
         found["chosen"] = chosen
     return found

@@ -23,11 +23,12 @@ from ctx.frozen import Frozen
 from ctx.handover import Had, Handover
 from ctx.model import Model, build, space_of
 from ctx.optim import Optimiser
-from ctx.parts import Step
+from ctx.parts import Begin, Step
 from ctx.plan import Phase
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup, deterministic
 from ctx.state import Event, Position, State, under
+from ctx.total import Total
 
 
 def train(
@@ -49,6 +50,7 @@ class Trainer:
         self.evaluator = evaluation.Evaluator(setup, self._hidden, self._head, self._training)
         self.kept: dict[str, Tensor] = {}
         self.source: dict[str, Tensor] | None = None
+        self.total = Total(setup.config)
         self._fresh_model()
 
     def _fresh_model(self) -> None:
@@ -105,26 +107,43 @@ class Trainer:
                 self._fresh_model()
         self._fresh_optimiser()
         self.at.best, self.kept = None, {}
-        for penalty in self.setup.penalties:
-            penalty.begin(self.model, phase, self.source)
-        self._begin_epoch(phase)
+        self._begin_phase(phase)
+
+    def _begin_phase(self, phase: Phase) -> None:
+        groups = self._learn(phase)
+        before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
+        self.total.begin(Begin(self.model, phase, self.source, before, self._losses))
+        self.optimiser.arrange(groups, self.total.parameters())
 
     def _begin_epoch(self, phase: Phase) -> None:
+        if groups := self._learn(phase):
+            self.optimiser.arrange(groups, self.total.parameters())
+
+    def _learn(self, phase: Phase) -> list[tuple[list[nn.Parameter], float]]:
+        """Let learn what the tuning says for this epoch; nothing where that is what learns already."""
         self.frozen.forget()
         groups = self.setup.tuning.groups(self.model, self.at.epoch / phase.epochs)
         learning = [p for parameters, _ in groups for p in parameters]
         arranged = [([id(p) for p in parameters], factor) for parameters, factor in groups]
         if arranged == self.arranged:
-            return
+            return []
         self.arranged = arranged
         self.depth = self.model.learn(learning)
-        extra = [p for part in (self.setup.balancer, *self.setup.penalties) for p in part.parameters()]
-        self.optimiser.arrange(groups, extra)
         names = {id(p): name for name, p in self.model.named_parameters()}
         self.at.touched = sorted({*self.at.touched, *(names[id(p)] for p in learning)})
         self.frozen.arrange(self.model, self.depth, self.at.touched)
         heads = {id(p) for p in self.model.heads.parameters()}
         self.shared = [p for p in learning if id(p) not in heads]
+        return groups
+
+    def _losses(self, key: str, most: int) -> Iterator[Tensor]:
+        """The loss of each of some examples that a context learns from, without dropout."""
+        rows = self.setup.rows[key]
+        self._training(False)
+        for row in evaluation.some(rows.learn, most):
+            batch = rows.encoded.batch(np.array([row]))
+            yield self.setup.task.loss(self._forward(key, batch)[1], batch)
+        self._training(True)
 
     def _phase(self, phase: Phase) -> Iterator[Event]:
         current = self.at.phase
@@ -148,6 +167,7 @@ class Trainer:
     def _end_epoch(self, phase: Phase) -> dict[str, float]:
         """Evaluate and select; at the end of a phase take the kept weights and begin the next."""
         values = self._look() | self._select(phase)
+        self.total.balancer.epoch()
         if self.at.epoch < phase.epochs:
             self._begin_epoch(phase)
             return values
@@ -183,18 +203,16 @@ class Trainer:
     def _update(self, phase: Phase) -> dict[str, float]:
         done, total = self.at.epoch * phase.updates + self.at.update, phase.epochs * phase.updates
         self.optimiser.begin(done, total)
-        losses, batches, hidden = {}, {}, {}
+        losses, batches, hidden, out = {}, {}, {}, {}
         for key in phase.active(done):
             batches[key] = self._next(key)
-            hidden[key], out = self._forward(key, batches[key])
-            losses[key] = loss_of(self.setup.task, out, batches[key], self.setup.class_weights[key])
+            hidden[key], out[key] = self._forward(key, batches[key])
+            losses[key] = loss_of(self.setup.task, out[key], batches[key], self.setup.class_weights[key])
         weights = {key: phase.weights[key](done / total) for key in losses}
-        values = {f"loss/{key}": loss.item() for key, loss in losses.items()}
-        values |= self._penalise(Step(self.model, done / total, batches, hidden))
-        used = self.setup.balancer.backward(losses, weights, self.shared)
-        values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
-        values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
+        seen = Step(self.model, done / total, batches, hidden, out)
+        values = self.total.backward(losses, weights, seen, self.shared)
         values["grad_norm"] = self.optimiser.step()
+        self.total.bounded(values, self.at.step + 1)
         return values
 
     def _next(self, key: str) -> Batch:
@@ -218,16 +236,6 @@ class Trainer:
 
     def _training(self, on: bool) -> None:
         self.model.training_above(self.depth, on)
-
-    def _penalise(self, step: Step) -> dict[str, float]:
-        terms = {
-            f"term/{penalty.name}/{name}": term
-            for penalty in self.setup.penalties
-            for name, term in penalty.terms(step).items()
-        }
-        if terms:
-            torch.stack(list(terms.values())).sum().backward(retain_graph=True)
-        return {name: term.item() for name, term in terms.items()}
 
     def _look(self, first: bool = False) -> dict[str, float]:
         """Every context's validation metrics, and the examples seen so far."""
@@ -255,8 +263,7 @@ class Trainer:
         """Everything a resumed run needs: weights that learned, moments, generator, position."""
         tensors = under("model", self._learned()) | under("kept", self.kept) | under("source", self.source or {})
         tensors |= under("optimiser", self.optimiser.state()) | {"generator": torch.get_rng_state()}
-        for part in (self.setup.balancer, *self.setup.penalties):
-            tensors |= under(f"part/{part.name}", part.state())
+        tensors |= self.total.state()
         return State(tensors, asdict(self.at) | {"rate": self.optimiser.rate})
 
     def _load(self, state: State) -> None:
@@ -268,8 +275,7 @@ class Trainer:
         self._arrange()
         self.optimiser.load(state.part("optimiser"))
         self.optimiser.rate = rate
-        for part in (self.setup.balancer, *self.setup.penalties):
-            part.load(state.part(f"part/{part.name}"))
+        self.total.load(state)
         torch.set_rng_state(state.tensors["generator"])
 
     def _arrange(self) -> None:
@@ -278,7 +284,5 @@ class Trainer:
         phase = self.setup.phases[-1 if ended else self.at.phase]
         epoch, self.at.epoch = self.at.epoch, phase.epochs - 1 if ended else self.at.epoch
         self._fresh_optimiser()
-        for penalty in self.setup.penalties:
-            penalty.begin(self.model, phase, self.source)
-        self._begin_epoch(phase)
+        self._begin_phase(phase)
         self.at.epoch = epoch

@@ -28,9 +28,9 @@ LAYERS = {
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data cards pairs config machine preview together sampling replay flags study verdict",
+    "configuration": "data checks cards pairs config machine preview together sampling replay flags study verdict",
     "engine": (
-        "state batches resplit augmented setup model features prefix frozen handover optim evaluation train warm "
+        "state batches resplit augmented setup model features prefix frozen total handover optim evaluation train warm "
         "measure embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases phases attempts queue frames store migrations",

@@ -124,7 +124,7 @@ def test_the_gradient_at_lambda_zero_is_the_source_only_gradient() -> None:
         for key_ in weights:
             batch = trainer._next(key_)
             losses[key_] = trainer.setup.task.loss(trainer._forward(key_, batch)[1], batch)
-        trainer.setup.balancer.backward(losses, weights, [])
+        trainer.total.balancer.backward(losses, weights, [])
         return [p.grad for p in trainer.model.parameters() if p.grad is not None]
 
     both, alone = gradient({"source": 1.0, "target": 0.0}), gradient({"source": 1.0})

@@ -16,6 +16,7 @@ class Fixed(parts.Balancer):
 
     name = "fixed"
     title = "Fixed weights"
+    plain = True
 
     def backward(
         self, losses: Mapping[str, Tensor], weights: Mapping[str, float], shared: Sequence[nn.Parameter]

@@ -21,11 +21,11 @@ class Critic(parts.Penalty):
 
         weight: float = parts.knob(0.5, "Weight of the critic's loss.", ge=0)
 
-    def begin(self, model, phase, source):
+    def begin(self, begin):
         import torch
 
-        self.source_was = source
-        width = next(iter(model.heads.values())).linear.in_features
+        self.source_was = begin.source
+        width = next(iter(begin.model.heads.values())).linear.in_features
         if not hasattr(self, "linear"):
             self.linear = torch.nn.Linear(width, 1)
             torch.nn.init.zeros_(self.linear.weight)

@@ -1,0 +1,75 @@
+"""What a configuration may not be: each check raises BadInput with one sentence, before anything is queued."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctx import data
+from ctx.errors import BadInput
+from ctx.parts import Context, Facts, Schedule
+from ctx.registry import part
+
+if TYPE_CHECKING:
+    from ctx.config import ContextChoice, RunConfig
+
+
+def one_application(config: RunConfig, contexts: dict[str, Context]) -> str:
+    """The application of all contexts."""
+    applications = {context.application: context.name for context in contexts.values()}
+    if len(applications) > 1:
+        (a, x), (b, y) = list(applications.items())[:2]
+        raise BadInput(f"{x} is {a} and {y} is {b}: source and target must be of one application.")
+    config.task()
+    return next(iter(applications))
+
+
+def check_augment(config: RunConfig, application: str) -> None:
+    """Augmentations mean something there, each once."""
+    names = [choice.name for choice in config.augment]
+    backbone = part("backbones", config.backbone.name)
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInput(f"The augmentation {name} is named twice: name it once.")
+        unfit: str = part("augment", name).unfit(application, backbone)
+        if unfit:
+            raise BadInput(unfit)
+
+
+def check_roles(config: RunConfig, schedule: Schedule, contexts: dict[str, Context]) -> None:
+    """The contexts that the schedule trains on are there, each once, and can be tested."""
+    for role in sorted(schedule.uses):
+        if role not in contexts:
+            raise BadInput(f"The schedule {schedule.name} trains on a {role}, and none is named: add --{role}.")
+    ids = [choice.id for choice in config.contexts().values()]
+    twice = next((name for name in ids if ids.count(name) > 1), None)
+    if twice:
+        raise BadInput(f"{twice} is named twice: a context can't help itself; choose another source or target.")
+    if "target" in contexts and "target" not in schedule.uses:
+        other = next((c for k, c in contexts.items() if k != "target" and c.labels == contexts["target"].labels), None)
+        if other is None:
+            raise BadInput(
+                f"{schedule.name} can't be scored on {contexts['target'].name}: its labels are not the source's, "
+                "so its head would be untrained. Choose a schedule that trains on the target."
+            )
+
+
+def check_size(choice: ContextChoice) -> None:
+    """No more labels than there are."""
+    there = data.sizes(choice)
+    if choice.size is not None and there and choice.size > there["train"]:
+        raise BadInput(
+            f"{choice.id} has {there['train']} labelled examples for training, and {choice.size} were asked for: "
+            f"ask for at most {there['train']}."
+        )
+
+
+def check_objectives(config: RunConfig, facts: Facts) -> None:
+    """The balancer and the penalties mean something in such a run, each once."""
+    names = [choice.name for choice in config.penalties]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise BadInput(f"The penalty {twice} is named twice: name it once.")
+    chosen = [("balancers", config.balancer.name), *(("penalties", name) for name in names)]
+    unfit: str = next((why for kind, name in chosen if (why := part(kind, name).unfit(facts))), "")
+    if unfit:
+        raise BadInput(unfit)

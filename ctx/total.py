@@ -1,0 +1,83 @@
+"""What an update minimises: the contexts' losses as the balancer weighs them, and the terms of the penalties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ctx.errors import RunFailed
+from ctx.parts import Balancer, Begin, Penalty, Step
+from ctx.registry import make
+from ctx.state import State, under
+
+if TYPE_CHECKING:
+    from ctx.config import RunConfig
+
+
+class Total:
+    """The balancer and the penalties of one run."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.balancer: Balancer = make("balancers", config.balancer)
+        self.penalties: list[Penalty] = [make("penalties", choice) for choice in config.penalties]
+        self.parts = (self.balancer, *self.penalties)
+
+    def begin(self, begin: Begin) -> None:
+        """A phase begins."""
+        for part in self.parts:
+            part.begin(begin)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What learns beside the model."""
+        return [p for part in self.parts for p in part.parameters()]
+
+    def backward(
+        self, losses: Mapping[str, Tensor], weights: Mapping[str, float], step: Step, shared: Sequence[nn.Parameter]
+    ) -> dict[str, float]:
+        """Fill the gradients; what the update logs."""
+        values = {f"loss/{key}": loss.item() for key, loss in losses.items()}
+        values |= self._penalise(step)
+        used = self.balancer.backward(losses, weights, shared)
+        values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
+        values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
+        return values | {f"told/{part.name}/{name}": v for part in self.parts for name, v in part.told().items()}
+
+    def _penalise(self, step: Step) -> dict[str, float]:
+        terms = {
+            f"term/{penalty.name}/{name}": term
+            for penalty in self.penalties
+            for name, term in penalty.terms(step).items()
+        }
+        if terms:
+            torch.autograd.backward(torch.stack(list(terms.values())).sum(), retain_graph=True)
+        return {name: term.item() for name, term in terms.items()}
+
+    def bounded(self, values: Mapping[str, float], step: int) -> None:
+        """Raise RunFailed where a number of update ``step`` is finite no more, with what to lower."""
+        if math.isfinite(values["total"]) and math.isfinite(values["grad_norm"]):
+            return
+        losses = _size(values, "weighted/")
+        guilty = [one.name for one in self.penalties if not _size(values, f"term/{one.name}/") <= losses]
+        lower = f"the weight of the penalty {guilty[0]}" if guilty else "the learning rates"
+        raise RunFailed(f"It diverged at step {step}: the loss grew beyond all bounds. Lower {lower}.")
+
+    def state(self) -> dict[str, Tensor]:
+        """What a resumed run needs of the parts."""
+        found: dict[str, Tensor] = {}
+        for part in self.parts:
+            found |= under(f"part/{part.name}", part.state())
+        return found
+
+    def load(self, state: State) -> None:
+        """Take back what `state` gave."""
+        for part in self.parts:
+            part.load(state.part(f"part/{part.name}"))
+
+
+def _size(values: Mapping[str, float], begins: str) -> float:
+    """The sizes of the values whose names begin so, added up."""
+    return sum(abs(value) for name, value in values.items() if name.startswith(begins))
