@@ -63,6 +63,16 @@ class Optimiser:
         warm = self.optim.warmup * total
         self.rate = min((done + 1) / warm if warm else 1.0, (total - done) / max(total - warm, 1.0), 1.0)
 
+    def rates(self) -> dict[str, float]:
+        """``lr/<block>``: the rate of each block of the backbone in the last update, the highest in it."""
+        assert self.adam is not None
+        rate = {id(p): group["lr"] for group in self.adam.param_groups for p in group["params"]}
+        found = {
+            f"lr/{name}": max((rate[id(p)] for p in block.parameters() if id(p) in rate), default=0.0)
+            for name, block in self.model.blocks.items()
+        }
+        return {name: value for name, value in found.items() if value}
+
     def step(self) -> float:
         """Clip, update, and give the norm of the gradient before clipping."""
         assert self.adam is not None

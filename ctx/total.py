@@ -26,6 +26,11 @@ class Total:
         self.penalties: list[Penalty] = [make("penalties", choice) for choice in config.penalties]
         self.parts = (self.balancer, *self.penalties)
 
+    @property
+    def plain(self) -> bool:
+        """Whether the gradients of an update are those of the losses, weighed as they are set, and of nothing else."""
+        return self.balancer.plain and not self.penalties
+
     def begin(self, begin: Begin) -> None:
         """A phase begins."""
         for part in self.parts:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctx import evaluation
+from ctx import evaluation, inside
 from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
@@ -210,7 +210,11 @@ class Trainer:
             losses[key] = loss_of(self.setup.task, out[key], batches[key], self.setup.class_weights[key])
         weights = {key: phase.weights[key](done / total) for key in losses}
         seen = Step(self.model, done / total, batches, hidden, out)
+        looks = len(losses) > 1 and self.shared and inside.due(self.at.step, self.setup.steps)
+        alone = inside.gradients(losses, weights, self.shared, self.total.plain) if looks else {}
         values = self.total.backward(losses, weights, seen, self.shared)
+        values |= inside.told(self.model, alone, weights, self.shared) if looks else {}
+        values |= self.optimiser.rates() if looks else {}
         values["grad_norm"] = self.optimiser.step()
         self.total.bounded(values, self.at.step + 1)
         return values
