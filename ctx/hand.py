@@ -14,7 +14,8 @@ from ctx.errors import CtxError, StoreError
 from ctx.jobs import MOST_ATTEMPTS
 from ctx.leases import new_holder
 from ctx.manifest import manifest
-from ctx.records import WAITING, Job
+from ctx.recorder import LostError
+from ctx.records import Job
 from ctx.registry import fetchable
 from ctx.store import Store, open_store
 from ctx.worker import learn_speed, train_claimed
@@ -67,7 +68,7 @@ def _measure(pipe: Connection, store: Store) -> None:
 
 
 def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
-    job = store.claim_job(holder, [told["take"]])
+    job = store.claim_job(holder, [told["take"]], only=told.get("job"))
     if job is None:
         return False
     try:
@@ -76,6 +77,8 @@ def _take_job(store: Store, holder: str, told: dict[str, Any]) -> bool:
         found = JOBS[job.kind](store, job, told["threads"])
         store.finish_job(job, result=found)
         _settle(job)
+    except LostError:
+        pass
     except StoreError:
         raise
     except CtxError as error:
@@ -107,20 +110,21 @@ def _fetch(store: Store, job: Job, threads: int) -> None:
 
 
 def _telling(store: Store, job: Job) -> Callable[[int, int], None]:
-    """Called with what is done of how much, tells the store now and then."""
+    """Called with what is done of how much, tells the store now and then; raises LostError once nobody wants it."""
     said = 0.0
 
     def progress(done: int, total: int) -> None:
         nonlocal said
         if time.monotonic() - said > REPORT_SECONDS:
             said = time.monotonic()
-            store.report(job, "", done, total)
+            if not store.report(job, "", done, total):
+                raise LostError
 
     return progress
 
 
 def _encode(store: Store, job: Job, threads: int) -> dict[str, Any]:
-    """Compute the frozen features that runs of the payload's configuration read, or those of its ``study``."""
+    """Compute the frozen features of the payload's pair; or, where it names a ``study``, what its waiting runs read."""
     import torch
 
     from ctx.config import RunConfig
@@ -129,7 +133,7 @@ def _encode(store: Store, job: Job, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
     study, busy = job.payload.get("study"), time.process_time()
     if study:
-        waiting = {run.id: run.config for _, _, run in store.study_runs(study) if run.state in WAITING}
+        waiting = {run.id: run.config for _, _, run in store.study_runs(study) if run.state == "queued"}
         encoded = warm_runs(waiting.values(), _telling(store, job))
     else:
         encoded = warm(RunConfig.model_validate(job.payload), _telling(store, job))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -62,6 +63,16 @@ class Model(nn.Module):
         self.heads.train(on)
         for block in list(self.blocks.values())[depth:]:
             block.train(on)
+
+    @contextmanager
+    def evaluated(self, depth: int) -> Iterator[None]:
+        """The lowest blocks in evaluation mode; afterwards each in its own again."""
+        blocks = [(block, block.training) for block in list(self.blocks.values())[:depth]]
+        for block, _ in blocks:
+            block.eval()
+        yield
+        for block, training in blocks:
+            block.train(training)
 
     def copies(self, names: Collection[str]) -> dict[str, Tensor]:
         """Copies of the parameters of these names."""

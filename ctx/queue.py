@@ -19,14 +19,20 @@ from ctx.phases import let_go
 from ctx.records import WAITING, Run, as_run
 from ctx.schema import jobs, metrics, runs
 
+AHEAD = jobs.c.payload["study"].as_string()  # the study that a job is for, NULL where it is for none
 HOUR, SHORT_SECONDS = 3600.0, 5.0  # work that counts; a study that has had less comes before all that have had more
 MOST_CRASHES = 5  # workers that a run may lose in a row without getting any further
 
 
 def claimable(now: float) -> ColumnElement[bool]:
-    """Queued runs, and running ones whose worker has let the lease expire; not those that were deleted."""
+    """Queued runs, and running ones whose worker has let the lease expire; not those that were deleted.
+
+    Nor those of a study that is being encoded just now: what they read comes sooner so.
+    """
     left = and_(runs.c.state == "running", runs.c.lease_until < now)
-    return and_(runs.c.deleted.is_(None), or_(runs.c.state == "queued", left))
+    encoded = select(AHEAD).where(AHEAD.is_not(None), jobs.c.kind == "encode", jobs.c.state == "running")
+    free = or_(runs.c.study.is_(None), runs.c.study.not_in(encoded.where(jobs.c.lease_until >= now)))
+    return and_(runs.c.deleted.is_(None), or_(runs.c.state == "queued", left), free)
 
 
 def level(seconds: float) -> int:
@@ -40,7 +46,8 @@ def level(seconds: float) -> int:
 @dataclass(frozen=True)
 class Load:
     """What there is to do: ``groups`` counts studies (and runs in none) that wait or run, ``waiting`` runs to claim,
-    ``running`` live ones, ``jobs`` claimable jobs by kind; ``next`` the settings of a waiting run.
+    ``running`` live ones, ``jobs`` claimable jobs by kind; ``next`` the settings of a waiting run; ``ahead`` the oldest
+    job that is to encode what a study's runs read, before any of them has begun.
     """
 
     groups: int
@@ -48,6 +55,7 @@ class Load:
     running: int
     jobs: dict[str, int]
     next: dict[str, Any] | None
+    ahead: str | None = None
 
     def anything(self) -> bool:
         """Whether anything waits for a worker."""
@@ -71,7 +79,9 @@ class Queue(Base):
             first = None
             if waiting:
                 first = connection.execute(select(runs.c.config).where(claimable(now)).limit(1)).scalar()
-        return Load(groups, waiting, total - waiting, found, first)
+            ahead = select(jobs.c.id).where(jobs.c.kind == "encode", AHEAD.is_not(None), claimable_job(now))
+            job = connection.execute(ahead.order_by(jobs.c.created).limit(1)).scalar() if "encode" in found else None
+        return Load(groups, waiting, total - waiting, found, first, job)
 
     def claim(
         self,
@@ -93,7 +103,11 @@ class Queue(Base):
                 return None
         with self._writing() as connection:
             run_id = only or self._next(connection, now, prefer_study)
-            return self._take(connection, run_id, lease_owner, now, lease_seconds, threads)
+            run = self._take(connection, run_id, lease_owner, now, lease_seconds, threads)
+            if run is not None and run.study is not None:  # its runs have begun: too late to encode ahead of them
+                late = and_(jobs.c.kind == "encode", jobs.c.state == "queued", run.study == AHEAD)
+                connection.execute(update(jobs).where(late).values(state="stopped", ended=now))
+            return run
 
     def claim_beside(
         self,
@@ -197,6 +211,10 @@ class Queue(Base):
         with self._writing() as connection:
             connection.execute(update(runs).where(named, nobodys).values(**stopped))
             connection.execute(update(runs).where(named, runs.c.state == "running").values(stop_requested=True))
+            waits = select(runs.c.study).where(runs.c.state == "queued", runs.c.study.is_not(None))
+            idle = and_(AHEAD.in_(select(runs.c.study).where(named)), AHEAD.not_in(waits))
+            encode = and_(jobs.c.kind == "encode", jobs.c.state.in_(WAITING), idle)
+            connection.execute(update(jobs).where(encode).values(state="stopped", ended=now))
 
     def resume(self, run_id: str) -> None:
         """Queue a stopped or failed run again, from its checkpoint; raises BadInput for any other."""

@@ -71,8 +71,7 @@ class Store(Queue, Attempts, Jobs, Leases, Frames):
             connection.execute(insert(studies).values(id=study.id, owner=owner, name=name, config=spec, created=now))
             self._add_rows(connection, study, prepared, again, {})
             if ahead and prepared:
-                payload = prepared[0][2].model_dump(mode="json") | {"study": study.id}
-                queued_job(connection, "encode", payload, owner)
+                queued_job(connection, "encode", {"study": study.id}, owner)
         return study
 
     def extend_study(

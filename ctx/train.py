@@ -81,7 +81,9 @@ class Trainer:
 
     def started(self) -> Event:
         """How the model stands before its first update."""
-        return self._event("start", self._look(first=True) | {"phase": 0.0} | self.evaluator.constants())
+        with self.frozen.beginning():
+            looked = self._look(first=True)
+        return self._event("start", looked | {"phase": 0.0} | self.evaluator.constants())
 
     def _take_over(self, had: Had) -> Iterator[Event]:
         """The first phase as another run with the same source had it."""
@@ -128,10 +130,10 @@ class Trainer:
         if arranged == self.arranged:
             return []
         self.arranged = arranged
-        self.depth = self.model.learn(learning)
+        depth = self.model.learn(learning)
         names = {id(p): name for name, p in self.model.named_parameters()}
         self.at.touched = sorted({*self.at.touched, *(names[id(p)] for p in learning)})
-        self.frozen.arrange(self.model, self.depth, self.at.touched)
+        self.frozen.arrange(self.model, depth, self.at.touched)
         heads = {id(p) for p in self.model.heads.parameters()}
         self.shared = [p for p in learning if id(p) not in heads]
         return groups
@@ -230,16 +232,14 @@ class Trainer:
         return hidden, self._head(key)(hidden, batch)
 
     def _hidden(self, batch: Batch) -> Tensor:
-        looks = torch.is_inference_mode_enabled()
-        depth = self.frozen.first if looks and self.at.step == 0 else self.depth
-        return self.model.run(batch, start=depth, hidden=self.frozen(batch, depth))
+        return self.model.run(batch, start=self.frozen.reach, hidden=self.frozen(batch))
 
     def _head(self, key: str) -> nn.Module:
         head: nn.Module = self.model.heads[space_of(self.setup.rows[key].context.labels)]
         return head
 
     def _training(self, on: bool) -> None:
-        self.model.training_above(self.depth, on)
+        self.model.training_above(self.frozen.depth, on)
 
     def _look(self, first: bool = False) -> dict[str, float]:
         """Every context's validation metrics, and the examples seen so far."""

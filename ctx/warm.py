@@ -10,22 +10,21 @@ import numpy as np
 from ctx.batches import rows_of
 from ctx.config import RunConfig, canonical, frozen_blocks
 from ctx.evaluation import first_looked, rows_read
-from ctx.model import forget_pretrained
+from ctx.model import build, forget_pretrained
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup
 from ctx.study import default_draws
-from ctx.train import Trainer
 
 ROWS = 256  # examples between two words on progress
 TOKENS = 400_000  # of a pair: two minutes on two cores for e5; beyond, only what the first draws use is encoded
 
 
-class Part(NamedTuple):
-    """Rows by context that the lowest blocks of a run are to see: those that it freezes, or ``whole``: all of them."""
+class Prefix(NamedTuple):
+    """Blocks whose outputs are wanted; a deeper one goes on from a shallower."""
 
-    setup: Setup
-    rows: Mapping[str, np.ndarray]
-    whole: bool = False
+    weights: str
+    depth: int
+    half: bool
 
 
 def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None, features: Memo = memo) -> int:
@@ -34,49 +33,68 @@ def warm(config: RunConfig, progress: Callable[[int, int], None] | None = None, 
     Every example, or in large contexts those that the first draws use. ``progress(done, of)`` counts examples.
     """
     setup = Setup(canonical(config))
-    return _computed([Part(setup, _wanted(setup))], progress, features)
+    rows = {setup.rows[key].encoded.name: found for key, found in _wanted(setup).items()}
+    depth, _ = _depths(setup)
+    return _computed({Prefix(setup.weights, depth, setup.config.half): rows}, [setup], progress, features)
 
 
 def warm_runs(
     configs: Iterable[RunConfig], progress: Callable[[int, int], None] | None = None, features: Memo = memo
 ) -> int:
-    """Compute what pretrained layers give these runs, the shallower prefix first; gives how many examples' outputs.
+    """Compute what pretrained layers give these runs; gives how many examples' outputs were computed.
 
-    Of the frozen ones for all rows that a run reads, of all of them for those that it looks at before any update.
+    Of the frozen layers for every row that a run reads, of all of them for those that it looks at before any update.
+    Nothing for tunings that change the model. ``progress`` as in `warm`, an example counted for every prefix.
     """
-    alike: dict[tuple[str, ...], list[Setup]] = {}
-    for config in configs:
-        setup = Setup(canonical(config))
-        contexts = (f"{key} {rows.encoded.name}" for key, rows in setup.rows.items())
-        if setup.backbone.pretrained:
-            name = setup.weights, setup.config.tuning.model_dump_json(), str(setup.config.half), *contexts
-            alike.setdefault(name, []).append(setup)
-    parts = []
-    for setups in sorted(alike.values(), key=lambda setups: frozen_blocks(setups[0].config)[0]):
-        parts.append(Part(setups[0], _together(setups, rows_read)))
-        parts.append(Part(setups[0], _together(setups, first_looked), whole=True))
-    return _computed(parts, progress, features)
+    setups = [Setup(canonical(config)) for config in configs]
+    setups = [one for one in setups if one.backbone.pretrained and not one.tuning.changes_model()]
+    parts: dict[Prefix, dict[str, list[np.ndarray]]] = {}
+    for setup in setups:
+        own, whole = _depths(setup)
+        half = setup.config.half
+        for key, rows in setup.rows.items():
+            for depth, wanted in ((own, rows_read), (own if half else whole, first_looked)):
+                found = parts.setdefault(Prefix(setup.weights, depth, half), {})
+                found.setdefault(rows.encoded.name, []).append(wanted(setup, key))
+    united = {
+        prefix: {name: np.unique(np.concatenate(rows)) for name, rows in parts[prefix].items()}
+        for prefix in sorted(parts)
+        if prefix.depth
+    }
+    return _computed(united, setups, progress, features)
 
 
-def _together(setups: Sequence[Setup], of: Callable[[Setup, str], np.ndarray]) -> dict[str, np.ndarray]:
-    return {key: np.unique(np.concatenate([of(setup, key) for setup in setups])) for key in setups[0].rows}
+def _depths(setup: Setup) -> tuple[int, int]:
+    """How many blocks a run begins with frozen, and how many there are, the read-out with them."""
+    frozen, blocks = frozen_blocks(setup.config)
+    return (blocks + 1 if frozen >= blocks else frozen), blocks + 1
 
 
-def _computed(parts: Sequence[Part], progress: Callable[[int, int], None] | None, features: Memo) -> int:
+def _computed(
+    wanted: Mapping[Prefix, Mapping[str, np.ndarray]],
+    setups: Sequence[Setup],
+    progress: Callable[[int, int], None] | None,
+    features: Memo,
+) -> int:
+    """``wanted``: rows by the name of their context's encoding, for each prefix; ``setups``: runs that have all."""
     before, done = features.computed, 0
-    total = sum(len(rows) for part in parts for rows in part.rows.values())
-    for part in parts:
-        trainer = Trainer(part.setup, features)
-        trainer.begin()
-        depth = trainer.frozen.first if part.whole else trainer.depth
-        for key, rows in part.rows.items():
-            encoded = part.setup.rows[key].encoded
-            order = rows[np.argsort(encoded.lengths[rows], kind="stable")]
-            for start in range(0, len(order), ROWS):
-                trainer.frozen(encoded.batch(order[start : start + ROWS]), depth)
-                done += len(order[start : start + ROWS])
-                if progress:
-                    progress(done, total)
+    total = sum(len(rows) for contexts in wanted.values() for rows in contexts.values())
+    encodings = {rows.encoded.name: rows.encoded for setup in setups for rows in setup.rows.values()}
+    deepest = {setup.weights: setup for setup in sorted(setups, key=lambda one: _depths(one)[0])}
+    for weights, setup in deepest.items():
+        lasting = setup.backbone.pretrained
+        model = build(setup.config, setup.rows, setup.task)
+        for prefix, contexts in wanted.items():
+            for name, rows in contexts.items() if prefix.weights == weights else ():
+                encoded = encodings[name]
+                order = rows[np.argsort(encoded.lengths[rows], kind="stable")]
+                for start in range(0, len(order), ROWS):
+                    chunk = order[start : start + ROWS]
+                    features.hidden(model, weights, prefix.depth, encoded.batch(chunk), lasting, prefix.half)
+                    done += len(chunk)
+                    if progress:
+                        progress(done, total)
+        del model
     forget_pretrained()  # who finds its outputs on the disk reads little of it
     return features.computed - before
 

@@ -50,6 +50,7 @@ class Workforce:
     turn: int = 0
     stillborn: int = 0
     sharing: bool = False  # many runs waited, and some still do
+    told_ahead: str | None = None  # the job to encode for a study that was given out last
 
     def __post_init__(self) -> None:
         method = "spawn" if sys.platform == "win32" else "forkserver"
@@ -104,8 +105,13 @@ class Workforce:
         self.sharing = bool(load.waiting) and (self.sharing or load.waiting > MANY)
         share_out = heavy(load.next) or self.sharing
         wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
-        if load.jobs.get("encode") and self._at("encode") == 0 and (not load.waiting or self._first(load)):
+        if load.ahead and not load.running and not self._at("run") and not self._at("encode"):
+            self.told_ahead = load.ahead
+            self._tell("encode", threads=cores(), job=load.ahead)
+        elif load.jobs.get("encode") and not load.waiting and self._at("encode") == 0:
             self._tell("encode", threads=cores())
+        elif load.ahead and load.ahead == self.told_ahead and self._at("encode"):
+            pass  # it is about to be taken, and its study's runs will wait for it
         elif load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
             self._tell("run", threads=1 if wanted > 1 or light(load.next) else machine.fastest())
         for kind in (
@@ -129,22 +135,14 @@ class Workforce:
     def _at(self, task: str) -> int:
         return sum(hand.task == task for hand in self.hands)
 
-    def _first(self, load: Load) -> bool:
-        """Whether nothing is at work, and a study's texts are to be encoded before its runs begin."""
-        if load.running or self._at("run") or load.next is None:
-            return False
-        waiting = self.store.jobs(["queued"], kind="encode")
-        return any("study" in job.payload and _same_pair(job, load.next) for job in waiting)
-
     def _worth_waiting(self, load: Load) -> bool:
         """Whether a pair is being encoded that the waiting run reads: its features come sooner so."""
         if not self._at("encode") or load.next is None:
             return False
-        waiting = self.store.jobs(kind="encode")
-        taken = [job for job in waiting if job.state == "running"] or waiting[-1:]  # the oldest, which is next
-        return any(_same_pair(job, load.next) for job in taken)
+        taken = self.store.jobs(["running"], kind="encode")
+        return any("study" not in job.payload and _same_pair(job, load.next) for job in taken)
 
-    def _tell(self, task: str, threads: int = 1, extra: int = 0) -> None:
+    def _tell(self, task: str, threads: int = 1, extra: int = 0, job: str | None = None) -> None:
         """Tell the idle worker that worked last, since it remembers most; hire one where none is idle."""
         idle = [hand for hand in self.hands if not hand.task]
         if not idle and (len(self.hands) >= self.slots + 1 + extra or self.stillborn >= RESTART_LIMIT):
@@ -153,7 +151,7 @@ class Workforce:
         self.turn += 1
         hand.task, hand.turn = task, self.turn
         try:
-            hand.pipe.send({"take": task, "threads": threads})
+            hand.pipe.send({"take": task, "threads": threads, "job": job})
         except OSError:
             return  # it has died: `bury` sees to it
 

@@ -201,7 +201,7 @@ def test_it_holds_as_many_parameters_as_it_says_and_freezes_up_to_all_of_its_lay
     assert width == 384
     trainer = Trainer(Setup(canonical(config(Choice(name="freeze", knobs={"layers": 11})))), Memo())
     trainer.begin()
-    assert trainer.depth == 12
+    assert trainer.frozen.depth == 12
     learn = [p for p in trainer.model.blocks.parameters() if p.requires_grad]
     assert sum(p.numel() for p in learn) == BACKBONE.parameters()[-1]
     assert canonical(config(Choice(name="freeze", knobs={"layers": 12}))).tuning.name == "head"

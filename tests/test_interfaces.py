@@ -89,7 +89,7 @@ def test_a_tuning_may_unfreeze_by_epoch_and_the_frozen_prefix_follows() -> None:
     depths, moved = [], []
     for event in trainer.run(None):
         if event.kind == "step":
-            depths.append(trainer.depth)
+            depths.append(trainer.frozen.depth)
             blocks = trainer.model.blocks.items()
             changed = [
                 name

@@ -57,7 +57,7 @@ def test_while_a_maps_texts_are_encoded_it_says_how_many_are(store: Store) -> No
     job = store.claim_job(new_holder(), ["encode"])
     assert job is not None
     store.report(job, "", 1200, 3400)
-    assert "The encoder reads all texts first: 1,200 of 3,400." in texts(opened("map", map=study.id))
+    assert "The encoder reads all texts first: 35% done." in texts(opened("map", map=study.id))
     store.finish_job(job)
     assert "The first cells appear here" in texts(opened("map", map=study.id))
 

@@ -225,7 +225,7 @@ def test_frozen_rows_are_bit_equal_to_the_unfrozen_path(
     stored = trainer.frozen(encoded.batch(rows))
     assert stored is not None
     for row in rows:
-        whole = backbone_of(models / family).blocks(0)[0][: trainer.depth]
+        whole = backbone_of(models / family).blocks(0)[0][: trainer.frozen.depth]
         hidden: Any = None
         with torch.no_grad():
             alone = encoded.batch(np.asarray([row]))

@@ -9,13 +9,16 @@ import torch
 from dispatched import Served, served
 from stores import until
 
+from ctx import hand
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.evaluation import first_looked
 from ctx.parts import Choice
 from ctx.prefix import Memo
-from ctx.records import ENDED
+from ctx.recorder import LostError
+from ctx.records import ENDED, Study
 from ctx.registry import part
 from ctx.setup import Setup
+from ctx.store import Store, open_store
 from ctx.sweeps.found import spent
 from ctx.sweeps.plan import Axis, Sweep, rows, spec
 from ctx.train import Trainer, train
@@ -96,13 +99,80 @@ def test_runs_of_any_depth_begin_alike_and_say_what_a_plain_forward_says() -> No
         starts.append(next(train(config, features=Memo())).values)
     metrics = [{name: value for name, value in one.items() if name.startswith("validation/")} for one in starts]
     assert metrics[0] == metrics[1] == metrics[2]
-    trainer = Trainer(Setup(canonical(config)), Memo())
-    trainer.begin()
-    batch = trainer.setup.rows["target"].encoded.batch(first_looked(trainer.setup, "target"))
-    trainer.model.eval()
-    with torch.inference_mode():
-        ours, plain = trainer._hidden(batch), trainer.model.run(batch)
+    ours, plain = first_look(config, Memo())
     assert (ours - plain).abs().max() <= 1e-5 * plain.abs().max()
+
+
+def first_look(config: RunConfig, memo: Memo) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the head reads of the source's rows before any update, and what a plain forward pass gives for them."""
+    trainer = Trainer(Setup(canonical(config)), memo)
+    trainer.begin()
+    batch = trainer.setup.rows["source"].encoded.batch(first_looked(trainer.setup, "source"))
+    with torch.inference_mode():
+        with trainer.frozen.beginning():
+            ours = trainer._hidden(batch)  # while the layers that learn are in training mode
+        trainer.model.eval()
+        return ours, trainer.model.run(batch)
+
+
+def test_what_was_encoded_ahead_is_what_runs_compute_themselves(home: Path, tmp_path: Path) -> None:
+    """With an encoder that has dropout, which must not reach what is kept."""
+    save(tmp_path / "model", "bert")
+    backbone = Choice(name="folder", knobs={"path": str(tmp_path / "model")})
+    asked = [config for _, _, config in rows(sweep(backbone, (0, 1, 3), draws=1))]
+    cold = [list(train(config, features=Memo())) for config in asked]
+    ahead = Memo()
+    warm_runs(asked, features=ahead)
+    for config, events in zip(asked, cold, strict=True):
+        assert [(e.step, e.values) for e in train(config, features=ahead)] == [(e.step, e.values) for e in events]
+        for memo in (ahead, Memo()):
+            ours, plain = first_look(config, memo)
+            assert (ours - plain).abs().max() <= 1e-5 * plain.abs().max()
+
+
+@pytest.fixture
+def queued(home: Path) -> tuple[Store, Study]:
+    """A map of Ann's that waits, and whose texts are to be encoded."""
+    store, asked = open_store(), sweep(Choice(name="tiny"), (0, 1))
+    return store, store.add_study("map", spec(asked), rows(asked), owner="ann", ahead=True)
+
+
+def test_a_map_that_is_encoded_holds_nobody_else_up(queued: tuple[Store, Study]) -> None:
+    store, study = queued
+    bobs = store.add_run(rows(sweep(Choice(name="tiny"), (2,)))[0][2], owner="bob")
+    older = store.add_job("encode", TAGGING.model_dump(mode="json"))
+    job = store.study_job("encode", study.id)
+    assert job is not None
+    assert older.id != job.id == store.load().ahead
+    taken = store.claim_job("worker", ["encode"], only=job.id)
+    assert taken is not None
+    assert store.load().ahead is None
+    assert store.load().waiting == 1
+    claimed = store.claim("other")
+    assert claimed is not None
+    assert claimed.id == bobs.id
+    assert store.claim("third") is None
+    store.finish_job(taken)
+    assert store.load().waiting == len({run.id for _, _, run in store.study_runs(study.id)})
+
+
+def test_once_a_run_has_begun_it_is_too_late_to_encode_ahead(queued: tuple[Store, Study]) -> None:
+    store, study = queued
+    assert store.claim("worker") is not None
+    assert store.load().ahead is None
+    assert store.study_job("encode", study.id).state == "stopped"  # type: ignore[union-attr]
+
+
+def test_a_map_that_is_paused_is_not_encoded_on(queued: tuple[Store, Study]) -> None:
+    store, study = queued
+    job = store.claim_job("worker", ["encode"])
+    assert job is not None
+    ids = [run.id for _, _, run in store.study_runs(study.id)]
+    store.request_stop(ids[:1])
+    assert store.report(job, "", 1, 2)
+    store.request_stop(ids)
+    with pytest.raises(LostError):
+        hand._telling(store, job)(1, 2)
 
 
 def test_workers_encode_a_map_before_its_runs(served: Served, tmp_path: Path) -> None:

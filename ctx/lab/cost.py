@@ -12,7 +12,7 @@ from statistics import median
 from pydantic import ValidationError
 
 from ctx import data, machine
-from ctx.config import ContextChoice, Optim, RunConfig, frozen_blocks, looked
+from ctx.config import FEWEST_LOOKED, ContextChoice, Optim, RunConfig, frozen_blocks, looked
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.effect import phases
@@ -54,6 +54,7 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
             sizes, epochs = _sizes(choice), sum(phase.epochs for phase in planned)
             there = sizes.get("validation", LOOKED)
             rows = sizes.get("test", LOOKED) + epochs * min(looked(config), there)
+            rows += min(FEWEST_LOOKED, there) if config.half or not backbone.pretrained else 0
             seconds += 2 * live * tokens[key] * rows / rate
     for phase in planned:
         most = config.optim.batch

@@ -80,6 +80,8 @@ def encoding(store: Store, config: RunConfig) -> Job | None:
     """The job that encodes this pair just now, or None."""
     plain = config.model_dump(mode="json")
     for job in store.jobs(["running"], kind="encode"):
+        if "study" in job.payload:
+            continue
         ids = [[one["id"] for one in of["sources"]] + [of["target"]["id"]] for of in (job.payload, plain)]
         if ids[0] == ids[1] and job.payload["backbone"] == plain["backbone"]:
             return job

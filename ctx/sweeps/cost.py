@@ -55,11 +55,12 @@ def cost(
     finished: Sequence[Run],
     workers: int,
     threads: int | None = None,
+    ahead: bool = True,
 ) -> Cost:
     """Of planned rows. ``held``: keys of what the store holds; ``workers``: how many train at a time, if many wait.
 
-    ``threads`` of a run where there is one at a time: as many as are fastest, where they are not said; then all of them
-    encode the texts before the first run.
+    ``threads`` of a run where there is one at a time: as many as are fastest, where they are not said. ``ahead``: all
+    cores encode the texts before the first run, else the runs do it.
     """
     different = {key(config): config for _, _, config in planned}
     there = set(held)
@@ -70,10 +71,11 @@ def cost(
     sources: set[str] = set()
     cached = led = 0
     filling, seconds = 0.0, 0.0
-    filled_by = threads or cores()
+    ahead = ahead and threads is None
     share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
     at_once = max(1, workers) if share_out else 1
     threads = 1 if at_once > 1 else threads
+    filled_by = cores() if ahead else threads
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
         contexts = sorted(choice.id for choice in config.contexts().values())
@@ -90,12 +92,13 @@ def cost(
         led += bool(source) and source in sources
         seconds += one_run_seconds(config, finished, bool(source) and source in sources, threads)
         sources |= {source} - {""}
-    return Cost(len(different), len(different) - len(left), cached, led, filling + seconds / at_once)
+    seconds = filling + seconds / at_once if ahead else (filling + seconds) / at_once
+    return Cost(len(different), len(different) - len(left), cached, led, seconds)
 
 
 def cost_of_search(sweep: Sweep, finished: Sequence[Run], workers: int, threads: int | None = None) -> Cost:
     """Of a search: the time that as many cells take that are drawn at random, none of them in the store."""
-    found = cost(rows(stand_in(sweep)), [], finished, workers, threads)
+    found = cost(rows(stand_in(sweep)), [], finished, workers, threads, ahead=False)
     return replace(found, runs=sweep.most_runs, at_most=True)
 
 

@@ -25,8 +25,8 @@ def before_cells(study: Study) -> str:
     """What is done before the first run ends."""
     job = page.store().study_job("encode", study.id)
     if job is not None and job.state == "running" and job.total:
-        counts = {"done": f"{job.done or 0:,.0f}", "total": f"{job.total:,.0f}"}
-        return t("The encoder reads all texts first: {done} of {total}. You may close this page.", **counts)
+        share = f"{(job.done or 0) / job.total:.0%}"
+        return t("The encoder reads all texts first: {share} done. You may close this page.", share=share)
     return t("The first cells appear here in a moment. You may close this page: the runs go on.")
 
 
