@@ -180,8 +180,8 @@ def test_a_frozen_prefix_of_changed_examples_is_a_plain_forward_and_is_not_kept(
     batch = trainer._next("target")
     assert batch.changed
     assert torch.equal(trainer._forward("target", batch)[0], trainer.model.run(batch))
-    assert trainer.features.computed == 0
-    assert not trainer.features.tables
+    assert trainer.frozen.features.computed == 0
+    assert not trainer.frozen.features.tables
 
 
 def test_the_names_of_a_pool_are_those_of_the_examples_learnt_from() -> None:

@@ -139,7 +139,7 @@ def trained(served: Served, studies: list[str], fault: Fault = nothing) -> dict[
                     fault(file, random)
                     damaged += 1
         time.sleep(EVERY)
-    assert damaged, "the map was over before anything was damaged"
+    assert damaged or fault is nothing, "the map was over before anything was damaged"
     return {run.key: found(served, run) for run in runs(served, studies)}
 
 

@@ -42,7 +42,7 @@ def test_rows_are_bit_equal_in_whatever_company_they_were_computed(tuning: Choic
     encoded = trainer.setup.rows["source"].encoded
     rows = np.arange(len(encoded.lengths))
     together = trainer.frozen(encoded.batch(rows))
-    trainer.features = Memo()
+    trainer.frozen.features = Memo()
     for row in np.random.default_rng(0).permutation(rows):
         alone = trainer.frozen(encoded.batch(np.array([row])))
         assert torch.equal(alone[0], together[row][: alone.shape[1]] if alone.ndim == 3 else together[row])
@@ -167,7 +167,7 @@ def test_minilm_rows_are_bit_equal_in_whatever_company_they_were_computed(fetche
     trainer.begin()
     encoded = trainer.setup.rows["source"].encoded
     together = trainer.frozen(encoded.batch(np.arange(80)))
-    trainer.features = Memo()
+    trainer.frozen.features = Memo()
     for row in (79, 3, 40, 17, 0):
         alone = trainer.frozen(encoded.batch(np.array([row])))[0]
         assert torch.equal(alone, together[row][: len(alone)] if alone.ndim == 2 else together[row])

@@ -205,7 +205,7 @@ def test_frozen_outputs_of_changed_pieces_are_computed_plainly_and_not_kept(lent
     batch = trainer._next("target")
     assert batch.changed
     assert torch.equal(trainer._forward("target", batch)[0], trainer.model.run(batch))
-    assert not trainer.features.tables
+    assert not trainer.frozen.features.tables
 
 
 # -- real vocabularies
