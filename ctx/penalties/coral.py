@@ -29,7 +29,7 @@ class Coral(Aligning):
     class Knobs(parts.Knobs):
         """How much it weighs."""
 
-        weight: float = parts.knob(100.0, "Weight of the distance; d² divides it, so it is large.", log=True, ge=0)
+        weight: float = parts.knob(1000.0, "Weight of the distance; d² divides it, so it is large.", log=True, ge=0)
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:
         """``covariance``: weighted; nothing in an update without both sides."""

@@ -32,7 +32,7 @@ class Dann(Aligning):
     class Knobs(parts.Knobs):
         """How much it weighs, and what the discriminator is."""
 
-        weight: float = parts.knob(0.1, "Weight of the discriminator's loss.", log=True, ge=0)
+        weight: float = parts.knob(1.0, "Weight of the discriminator's loss.", log=True, ge=0)
         hidden: int = parts.knob(128, "Hidden units of the discriminator; 0: linear.", ge=0, le=4096)
 
     def begin(self, begin: parts.Begin) -> None:
