@@ -119,9 +119,19 @@ def facts(config: RunConfig) -> Facts:
         handed |= bool(before - set(phase.weights)) and not phase.fresh
         before |= set(phase.weights)
     frozen, blocks = frozen_blocks(config)
-    together = any(len(phase.weights) > 1 for phase in phases)
-    application = config.task().applications[0]
-    return Facts(application, config.schedule.name, config.tuning.name, together, handed, frozen < blocks)
+    together = [phase for phase in phases if len(phase.weights) > 1]
+    task = config.task()
+    return Facts(
+        application=task.applications[0],
+        schedule=config.schedule.name,
+        tuning=config.tuning.name,
+        together=bool(together),
+        beside=any("target" in phase.weights for phase in together),
+        handed=handed,
+        learns=frozen < blocks,
+        one_head=len({data.context(choice).labels for choice in config.contexts().values()}) == 1,
+        writes=task.writes,
+    )
 
 
 def looked(config: RunConfig) -> int:
@@ -189,7 +199,7 @@ def canonical(config: RunConfig) -> RunConfig:
     Augmentations follow one another by name, in whatever order they were asked for.
     """
     config = check(config)
-    schedule = make("schedules", config.schedule).canonical()
+    schedule = _schedule(config)
     uses = make("schedules", schedule).uses
     tuning = _tuning(config)
     target = config.target
@@ -208,6 +218,16 @@ def canonical(config: RunConfig) -> RunConfig:
         beams=config.beams if config.task().writes else 1,
         half=config.half and frozen_blocks(config)[0] > 0,
     )
+
+
+def _schedule(config: RunConfig) -> Choice:
+    """The schedule under its one name, but where a penalty would then see less: joint with λ = 0 shows it targets."""
+    found: Choice = make("schedules", config.schedule).canonical()
+    if config.penalties and found.name != config.schedule.name:
+        seen = facts(config.model_copy(update={"schedule": found}))
+        if any(part("penalties", choice.name).unfit(seen) for choice in config.penalties):
+            return config.schedule
+    return found
 
 
 def _tuning(config: RunConfig) -> Choice:

@@ -29,8 +29,10 @@ LARGE = (
 class Model(nn.Module):
     """Blocks are called ``block(hidden, batch)`` in order; a head reads what the last one gives."""
 
-    def __init__(self, blocks: list[tuple[str, nn.Module]], heads: Mapping[str, nn.Module]) -> None:
+    def __init__(self, blocks: list[tuple[str, nn.Module]], heads: Mapping[str, nn.Module], width: int = 0) -> None:
+        """``width``: of the states that the heads read."""
         super().__init__()
+        self.width = width
         self.blocks = nn.ModuleDict(dict(blocks))
         self.heads = nn.ModuleDict(heads)
 
@@ -120,7 +122,7 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
         pools = [rows.encoded.targets[rows.pool] for rows in contexts.values() if space_of(rows.context.labels) == name]
         torch.manual_seed(config.seed)
         heads[name] = task.head(Space(labels, width, backbone, pools))
-    return Model([*blocks, ("readout", task.readout())], heads)
+    return Model([*blocks, ("readout", task.readout())], heads, width)
 
 
 def weights_name(config: RunConfig) -> str:

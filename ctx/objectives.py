@@ -23,16 +23,21 @@ if TYPE_CHECKING:
 class Facts:
     """What a run is like, for parts that mean something only in some.
 
-    ``schedule``, ``tuning``: their names; ``together``: whether an update sees two contexts; ``handed``: whether
-    weights learnt from one context go on to another; ``learns``: whether anything of the backbone does.
+    ``schedule``, ``tuning``: their names; ``together``: whether an update sees two contexts; ``beside``: whether one of
+    them is the target; ``handed``: whether weights learnt from one context go on to another; ``learns``: whether
+    anything of the backbone does; ``one_head``: whether all contexts have the same labels; ``writes``: whether answers
+    are texts.
     """
 
     application: str
     schedule: str
     tuning: str
     together: bool
+    beside: bool
     handed: bool
     learns: bool
+    one_head: bool
+    writes: bool
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,16 @@ class Begin:
     """What a part sees as a phase begins.
 
     ``source``: the weights handed over, by parameter, None in the first phase; ``before``: the keys of the contexts
-    that earlier phases trained on; ``losses(key, most)``: the loss of each of at most so many examples of a context,
-    one by one, spread over those it learns from, without dropout, to be differentiated before the next is asked for.
+    that earlier phases trained on; ``heads``: each context's; ``losses(key, most)``: the loss of each of at most so
+    many examples of a context, one by one, spread over those it learns from, without dropout, to be differentiated
+    before the next is asked for.
     """
 
     model: Model
     phase: Phase
     source: Mapping[str, Tensor] | None
     before: Sequence[str]
+    heads: Mapping[str, nn.Module]
     losses: Callable[[str, int], Iterator[Tensor]]
 
 

@@ -57,8 +57,9 @@ class Total:
             for penalty in self.penalties
             for name, term in penalty.terms(step).items()
         }
-        if terms:
-            torch.autograd.backward(torch.stack(list(terms.values())).sum(), retain_graph=True)
+        learnt = [term for term in terms.values() if term.requires_grad]
+        if learnt:
+            torch.autograd.backward(torch.stack(learnt).sum(), retain_graph=True)
         return {name: term.item() for name, term in terms.items()}
 
     def bounded(self, values: Mapping[str, float], step: int) -> None:

@@ -23,7 +23,8 @@ LAYERS = {
     "parts": "parts context task objectives pieces",
     "what parts use": (
         "fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged rouge beam "
-        "pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording distance"
+        "pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording distance "
+        "aligning guarding pull"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),
@@ -54,7 +55,7 @@ BLIND = {
     "pages": {"engine", "command line", "what parts use"},
 }
 TORCH = {"torch", "transformers", "tokenizers", "safetensors"}
-LIGHT = {"pydantic", "ctx.parts", "ctx.plan", "ctx.errors", "ctx.writing"}
+LIGHT = {"pydantic", "ctx.parts", "ctx.plan", "ctx.errors", "ctx.writing", "ctx.aligning", "ctx.guarding"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_PAGE = 300, 50, 100
 
 

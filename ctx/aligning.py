@@ -1,0 +1,51 @@
+"""What penalties share that draw contexts together: a row a text of both sides, and where they mean nothing.
+
+As light as `ctx.parts`: their part files import it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ctx import parts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Aligning(parts.Penalty):
+    """Compares what the heads read of source texts and of target texts. ``fewest``: texts of each that it needs."""
+
+    fewest: ClassVar[int] = 1
+
+    @classmethod
+    def unfit(cls, facts: parts.Facts) -> str:
+        """It needs both sides in one update, and layers that can change."""
+        if not facts.beside:
+            return (
+                f"The penalty {cls.name} compares source and target texts of one update, and the schedule "
+                f"{facts.schedule} never has both in one: choose the schedule joint, or leave {cls.name} out."
+            )
+        if not facts.learns:
+            return (
+                f"The penalty {cls.name} changes what the layers make of a text, and the tuning {facts.tuning} leaves "
+                f"all of them frozen: choose the tuning full, or leave {cls.name} out."
+            )
+        return ""
+
+    def sides(self, step: parts.Step) -> tuple[Tensor, Tensor] | None:
+        """Source texts ``[n, W]``, of all sources, and target texts ``[m, W]``; None where an update lacks a side.
+
+        Where the head reads every token's state, a text is the mean of its real ones.
+        """
+        import torch
+
+        from ctx.layers import MeanPool
+
+        pool = MeanPool()
+        rows = {key: pool(one, step.batches[key]) if one.ndim == 3 else one for key, one in step.hidden.items()}
+        target = rows.pop("target", None)
+        if target is None or not rows:
+            return None
+        source = torch.cat(list(rows.values()))
+        return (source, target) if min(len(source), len(target)) >= self.fewest else None

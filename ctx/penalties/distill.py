@@ -1,0 +1,121 @@
+"""distill: on target texts the model goes on answering as the source's model did.
+
+Li & Hoiem, Learning without Forgetting, ECCV 2016: the answers of the weights handed over, on the new texts and through
+the old head, are recorded once and kept to; where labels are equal, that head is the target's own. Hinton, Vinyals &
+Dean, Distilling the Knowledge in a Neural Network, 2015: both sides softened by a temperature T, times T².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ctx import parts
+from ctx.guarding import Guarding
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ctx.batches import Batch
+
+
+class Distill(Guarding):
+    """Keeps answers to target texts close to those that the source's model gave, so that the source is not forgotten.
+
+    T² KL(p ‖ q), p and q the teacher's and the learner's probabilities at temperature T; of numbers their squared
+    distance (Hinton, Vinyals & Dean, 2015; Li & Hoiem, Learning without Forgetting, ECCV 2016).
+    """
+
+    name = "distill"
+    title = "Answers as before (distillation)"
+
+    class Knobs(parts.Knobs):
+        """How much it weighs, and how soft answers are."""
+
+        weight: float = parts.knob(1.0, "Weight of the distance to the teacher's answers.", log=True, ge=0)
+        temperature: float = parts.knob(
+            2.0, "T: above 1 the unlikely answers count too; numbers have none.", log=True, ge=0.1, le=100
+        )
+
+    @classmethod
+    def unfit(cls, facts: parts.Facts) -> str:
+        """Answers must be probabilities or numbers."""
+        if facts.writes:
+            return (
+                f"The penalty distill compares probabilities of answers, and what writes texts in {facts.application} "
+                "gives its losses alone: choose the penalty l2sp or ewc instead."
+            )
+        return super().unfit(facts)
+
+    def begin(self, begin: parts.Begin) -> None:
+        """The teacher is the model as it stands; its answers are asked for when a text first comes up."""
+        super().begin(begin)
+        self.before, self.own = set(begin.before), begin.heads
+        self.heads = list({id(begin.heads[key]): begin.heads[key] for key in self.left}.values())
+        self.taught: dict[tuple[str, int, int], Tensor] = {}
+
+    def terms(self, step: parts.Step) -> dict[str, Tensor]:
+        """``teacher``: weighted, the mean over new contexts and old heads; nothing in the first phase."""
+        import torch
+
+        from ctx.pull import learning
+
+        if not self.heads:
+            return {}
+        self.start.of(learning(step.model))
+        new = [key for key in step.batches if key not in self.before]
+        found = [self._apart(step, key, number) for key in new for number in range(len(self.heads))]
+        return {"teacher": self.knobs.weight * torch.stack(found).mean()} if found else {}
+
+    def _apart(self, step: parts.Step, key: str, number: int) -> Tensor:
+        """The mean distance between an old head's answers to a batch now and then."""
+        from torch.nn.functional import kl_div
+
+        head, batch = self.heads[number], step.batches[key]
+        t: float = self.knobs.temperature
+        now: Tensor = step.out[key] if head is self.own[key] else head(step.hidden[key], batch)
+        numbers = batch.targets.is_floating_point()
+        then = self._then(step, key, number)
+        then = then if numbers else (then / t).softmax(-1)
+        if batch.mix is not None:
+            partners, share = batch.mix
+            then = share * then + (1 - share) * then[partners]
+        if numbers:
+            return (now - then).square().mean()
+        each = kl_div((now / t).log_softmax(-1), then, reduction="none").sum(-1)
+        return t**2 * (each[batch.mask] if each.ndim == 2 else each).mean()
+
+    def _then(self, step: parts.Step, key: str, number: int) -> Tensor:
+        """The teacher's answers ``[B, …]``: one text by itself and once, but for texts that are drawn anew."""
+        import numpy as np
+        import torch
+
+        from ctx.batches import pad
+
+        batch, head = step.batches[key], self.heads[number]
+        if not batch.encoded.name:
+            with self.start.back(step.model):
+                return _answers(step, head, batch)
+        names = [(batch.encoded.name, number, row) for row in batch.rows.tolist()]
+        missing = sorted({name for name in names if name not in self.taught})
+        if missing:
+            with self.start.back(step.model):
+                for name in missing:
+                    alone = batch.encoded.batch(np.array([name[2]]))
+                    answer = _answers(step, head, alone)[0]
+                    self.taught[name] = answer[: alone.encoded.lengths[name[2]]] if answer.ndim == 2 else answer
+        rows = [self.taught[name] for name in names]
+        return pad(rows, batch.length) if rows[0].ndim == 2 else torch.stack(rows)
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of what was not handed over and learns now."""
+        return dict(self.start.own)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Those copies."""
+        self.start.own = dict(state)
+
+
+def _answers(step: parts.Step, head: nn.Module, batch: Batch) -> Tensor:
+    found: Tensor = head(step.model.run(batch), batch)
+    return found

@@ -1,0 +1,72 @@
+"""l2sp: weights are held near those that a phase began with.
+
+Li, Grandvalet & Davoine, Explicit Inductive Bias for Transfer Learning with Convolutional Networks, ICML 2018, eq. 3:
+Ω(w) = α/2 ‖w_S - w_S⁰‖² + β/2 ‖w_S̄‖². w_S is the backbone, and a head that an earlier context trained; w_S̄ are heads
+that begin afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ctx import parts
+from ctx.guarding import Start
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class L2SP(parts.Penalty):
+    """Pulls the weights back to where they began: the source's once handed over, the pretrained ones before that.
+
+    Weight decay pulls towards zero and forgets; this pulls towards what was learnt: α/2 ‖w - w⁰‖² (Li, Grandvalet &
+    Davoine, ICML 2018, eq. 3).
+    """
+
+    name = "l2sp"
+    title = "Near the start (L2-SP)"
+
+    class Knobs(parts.Knobs):
+        """How strong the pulls are."""
+
+        weight: float = parts.knob(0.1, "α, the weight of the distance to where the weights began.", log=True, ge=0)
+        head: float = parts.knob(
+            0.0, "β, the weight of a fresh head's own size; the paper has 0.01, beside it AdamW decays weights.", ge=0
+        )
+
+    @classmethod
+    def unfit(cls, facts: parts.Facts) -> str:
+        """Something must learn that did not begin afresh."""
+        if facts.learns or (facts.handed and facts.one_head):
+            return ""
+        return (
+            f"The penalty l2sp holds layers near where they began, and the tuning {facts.tuning} leaves all of them "
+            "frozen: choose the tuning full, or leave l2sp out."
+        )
+
+    def begin(self, begin: parts.Begin) -> None:
+        """Note where the phase begins, and which heads do so afresh."""
+        self.start = Start(begin)
+        kept = {id(begin.heads[key]) for key in begin.before if self.start.given}
+        self.fresh = {id(p) for one in begin.model.heads.values() if id(one) not in kept for p in one.parameters()}
+
+    def terms(self, step: parts.Step) -> dict[str, Tensor]:
+        """``start``: α/2 ‖w - w⁰‖²; ``head``: β/2 ‖w‖² of fresh heads, where β is not 0."""
+        import torch
+
+        from ctx.pull import learning, pull
+
+        weights = learning(step.model)
+        held = {name: p for name, p in weights.items() if id(p) not in self.fresh}
+        found = {"start": self.knobs.weight * pull(list(held.values()), self.start.of(held))} if held else {}
+        fresh = [p.square().sum() for p in weights.values() if id(p) in self.fresh]
+        return found | ({"head": self.knobs.head / 2 * torch.stack(fresh).sum()} if fresh and self.knobs.head else {})
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of what was not handed over."""
+        return dict(self.start.own)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Those copies."""
+        self.start.own = dict(state)

@@ -1,0 +1,262 @@
+"""Penalties in real small runs: a term of the total, resumed bit-equal, refused where they mean nothing, diverging."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stores import stored
+from test_interfaces import resumed
+
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check
+from ctx.errors import BadInput
+from ctx.parts import Choice
+from ctx.prefix import Memo
+from ctx.registry import part, registry
+from ctx.setup import Setup
+from ctx.store import open_store
+from ctx.train import Trainer, train
+from ctx.worker import run_here
+
+PAIRS = {
+    "sentiment": ("sentiment/sample-cafes-en", "sentiment/sample-gadgets-en"),
+    "ner": ("ner/sample-office-en", "ner/sample-travel-zh"),
+    "lesson": ("lesson/relative", "lesson/base"),
+    "translation": ("translation/sample-cafe-en-es", "translation/sample-office-en-es"),
+    "summarisation": ("summarisation/sample-notices-en", "summarisation/sample-notices-es"),
+}
+ALIGNING, GUARDING = ("coral", "dann", "mmd"), ("distill", "ewc")
+SCHEDULE = {"l2sp": "sequential"} | dict.fromkeys(ALIGNING, "joint") | dict.fromkeys(GUARDING, "sequential")
+TERMS = {
+    "coral": {"covariance"},
+    "dann": {"domain"},
+    "mmd": {"distance"},
+    "distill": {"teacher"},
+    "ewc": {"kept"},
+    "l2sp": {"start", "head"},
+}
+SMALL = {"tiny": {"layers": 1, "width": 16}, "mlp": {}}
+
+
+def config(application: str = "sentiment", *penalties: Choice, schedule: str = "joint", **changes: Any) -> RunConfig:
+    source, target = PAIRS[application]
+    backbone = "mlp" if application == "lesson" else "tiny"
+    return RunConfig(
+        sources=(SourceChoice(id=source, size=24),),
+        target=ContextChoice(id=target, size=12),
+        backbone=Choice(name=backbone, knobs=SMALL[backbone]),
+        schedule=Choice(name=schedule),
+        tuning=Choice(name="full"),
+        penalties=penalties,
+        optim=Optim(epochs=2, min_updates=3, batch=8),
+    ).model_copy(update=changes)
+
+
+def usual(name: str, application: str = "sentiment", **changes: Any) -> RunConfig:
+    """A run in which the penalty means something."""
+    knobs = {"l2sp": {"head": 0.1}, "ewc": {"examples": 5}, "dann": {"hidden": 8}}.get(name, {})
+    return config(application, Choice(name=name, knobs=knobs), schedule=SCHEDULE[name], **changes)
+
+
+def steps(asked: RunConfig) -> list[dict[str, float]]:
+    """What every update logs; nothing is tested afterwards."""
+    found = []
+    for event in train(asked, features=Memo()):
+        found += [dict(event.values)] if event.kind == "step" else []
+        if event.step == event.steps:
+            break
+    return found
+
+
+def test_the_six_penalties_are_there() -> None:
+    assert set(TERMS) <= set(registry("penalties"))
+
+
+@pytest.mark.parametrize("application", PAIRS)
+@pytest.mark.parametrize("name", TERMS)
+def test_a_penalty_runs_with_every_task_or_says_why_not(name: str, application: str) -> None:
+    asked = usual(name, application)
+    if name == "distill" and application in ("translation", "summarisation"):
+        with pytest.raises(BadInput, match=f"what writes texts in {application} gives its losses alone: choose"):
+            check(asked)
+        return
+    found = steps(asked.model_copy(update={"optim": Optim(epochs=1, min_updates=3, batch=8)}))
+    for values in found:
+        terms = {term: value for term, value in values.items() if term.startswith("term/")}
+        there = TERMS[name] if name not in GUARDING or "loss/target" in values else set()
+        if name == "l2sp" and "loss/target" in values:  # the head was handed over too
+            there = {"start"}
+        assert set(terms) == {f"term/{name}/{term}" for term in there}
+        weighted = sum(value for one, value in values.items() if one.startswith("weighted/"))
+        assert values["total"] == pytest.approx(weighted + sum(terms.values()), rel=1e-6)
+    assert all(math.isfinite(value) for values in found for value in values.values())
+    assert any(value for values in found[-2:] for one, value in values.items() if one.startswith("term/"))
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_run_with_a_penalty_stopped_and_resumed_is_bit_equal(name: str) -> None:
+    resumed(usual(name))
+
+
+@pytest.mark.parametrize("name", ["l2sp", *GUARDING])
+def test_where_layers_learn_above_frozen_ones_a_resumed_run_is_bit_equal_too(name: str) -> None:
+    resumed(usual(name, "ner", tuning=Choice(name="freeze", knobs={"layers": 0})))
+
+
+def test_distillation_of_texts_that_are_changed_or_mixed_is_resumed_bit_equal() -> None:
+    resumed(usual("distill", augment=(Choice(name="deletion"), Choice(name="mixup"))))
+
+
+def test_several_penalties_add_up_and_are_resumed_bit_equal() -> None:
+    asked = config("sentiment", Choice(name="l2sp"), Choice(name="dann"), Choice(name="coral"))
+    resumed(asked)
+    for values in steps(asked):
+        terms = [value for name, value in values.items() if name.startswith(("term/", "weighted/"))]
+        assert values["total"] == pytest.approx(sum(terms), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_penalty_of_no_weight_leaves_the_run_as_it_is(name: str) -> None:
+    plain = config(schedule=SCHEDULE[name])
+    off = plain.model_copy(update={"penalties": (Choice(name=name, knobs={"weight": 0.0}),)})
+    losses = ("loss/", "weighted/", "total")
+    for one, other in zip(steps(plain), steps(off), strict=True):
+        assert {k: v for k, v in one.items() if k.startswith(losses)} == {
+            k: v for k, v in other.items() if k.startswith(losses)
+        }
+
+
+@pytest.mark.parametrize("name", ["l2sp", *GUARDING])
+def test_a_heavy_penalty_keeps_the_model_nearer_to_what_was_handed_over(name: str) -> None:
+    def way(weight: float) -> float:
+        knobs = {"weight": weight} | ({"examples": 20} if name == "ewc" else {})
+        asked = config("lesson", Choice(name=name, knobs=knobs), schedule="sequential")
+        opposed = asked.sources[0].model_copy(update={"knobs": {"relatedness": -1.0}})
+        asked = asked.model_copy(update={"sources": (opposed,), "optim": Optim(epochs=2, min_updates=20, batch=8)})
+        trainer = Trainer(Setup(canonical(asked)), Memo())
+        for _ in trainer.run(None):
+            pass
+        assert trainer.source is not None
+        now = dict(trainer.model.named_parameters())
+        with torch.no_grad():
+            return float(torch.stack([(now[key] - was).square().sum() for key, was in trainer.source.items()]).sum())
+
+    assert way({"l2sp": 30.0, "ewc": 1e4, "distill": 30.0}[name]) < 0.5 * way(0.0)
+
+
+def test_a_second_source_counts_as_the_sources_side() -> None:
+    second = SourceChoice(id="sentiment/sample-cafes-zh", size=12)
+    asked = usual("dann")
+    found = steps(asked.model_copy(update={"sources": (*asked.sources, second)}))
+    assert all("term/dann/domain" in values and "told/dann/accuracy" in values for values in found)
+
+
+def test_the_discriminators_accuracy_and_the_ramp_are_curves() -> None:
+    found = steps(usual("dann"))
+    for number, values in enumerate(found):
+        assert values["told/dann/mu"] == pytest.approx(2 / (1 + math.exp(-10 * number / len(found))) - 1, abs=1e-12)
+        assert 0 <= values["told/dann/accuracy"] <= 1
+
+
+def test_target_texts_without_a_weight_on_their_labels_are_still_seen() -> None:
+    asked = usual("dann", schedule=Choice(name="joint", knobs={"lam": 0.0}))
+    assert canonical(asked).schedule == asked.schedule
+    assert all("term/dann/domain" in values and values["weighted/target"] == 0 for values in steps(asked))
+    alone = asked.model_copy(update={"penalties": (Choice(name="l2sp"),)})
+    assert canonical(alone).schedule.name == "source-only"
+
+
+@pytest.fixture
+def other_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target knows a label more, so that it has a head of its own."""
+    monkeypatch.setattr(part("contexts", PAIRS["sentiment"][1]), "labels", ("negative", "positive", "neither"))
+
+
+@pytest.mark.usefixtures("other_labels")
+@pytest.mark.parametrize("name", TERMS)
+def test_contexts_of_different_labels_have_a_penalty_too(name: str) -> None:
+    found = steps(usual(name))
+    assert all(math.isfinite(value) for values in found for value in values.values())
+    assert found[-1][f"term/{name}/{min(TERMS[name])}"] != 0
+
+
+HEAD = {"tuning": Choice(name="head")}
+LEAVE = "or leave {} out."
+
+
+@pytest.mark.parametrize("name", ALIGNING)
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schedule": Choice(name="sequential")}, "the schedule sequential never has both in one: choose the schedule"),
+        ({"schedule": Choice(name="target-only")}, "the schedule target-only never has both in one"),
+        (HEAD, "the tuning head leaves all of them frozen: choose the tuning full"),
+    ],
+)
+def test_what_compares_contexts_needs_both_in_an_update_and_layers_that_learn(
+    name: str, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadInput) as caught:
+        check(usual(name, **changes))
+    assert str(caught.value).startswith(f"The penalty {name} ")
+    assert said in str(caught.value)
+    assert str(caught.value).endswith(LEAVE.format(name))
+
+
+def test_two_sources_and_no_target_in_an_update_are_not_compared() -> None:
+    second = SourceChoice(id="sentiment/sample-cafes-zh", size=12)
+    asked = usual("mmd", schedule=Choice(name="sequential"))
+    with pytest.raises(BadInput, match="the schedule sequential never has both in one"):
+        check(asked.model_copy(update={"sources": (*asked.sources, second)}))
+
+
+@pytest.mark.parametrize("name", GUARDING)
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Choice(name="joint"),
+        Choice(name="target-only"),
+        Choice(name="source-only"),
+        Choice(name="sequential", knobs={"copy_weights": False}),
+    ],
+    ids=["joint", "target-only", "source-only", "not copied"],
+)
+def test_what_guards_needs_weights_handed_over(name: str, schedule: Choice) -> None:
+    with pytest.raises(BadInput) as caught:
+        check(usual(name, schedule=schedule))
+    assert f"with the schedule {schedule.name} no weights are handed over" in str(caught.value)
+    assert str(caught.value).endswith(LEAVE.format(name))
+
+
+@pytest.mark.usefixtures("other_labels")
+@pytest.mark.parametrize("name", ["l2sp", *GUARDING])
+def test_frozen_layers_under_heads_of_their_own_leave_nothing_to_hold(name: str) -> None:
+    with pytest.raises(BadInput, match="the tuning head"):
+        check(usual(name, **HEAD))
+
+
+@pytest.mark.parametrize("name", ["l2sp", *GUARDING])
+def test_a_head_that_is_handed_over_is_held(name: str) -> None:
+    assert any(value for one, value in steps(usual(name, **HEAD))[-1].items() if one.startswith(f"term/{name}/"))
+
+
+@pytest.mark.parametrize(("name", "knobs"), [("l2sp", {}), ("ewc", {"examples": 5}), ("dann", {}), ("coral", {})])
+def test_a_weight_that_is_far_too_large_ends_the_run_with_what_to_lower(
+    name: str, knobs: dict[str, Any], home: Path
+) -> None:
+    asked = usual(name, penalties=(Choice(name=name, knobs=knobs | {"weight": 1e38}),))
+    store = open_store()
+    run = run_here(store, store.add_run(asked), threads=1)
+    assert run.state == "failed"
+    points = stored(store, run.id)
+    last = max(step for kind, step in points if kind == "total") if ("total", 1) in points else 0
+    assert run.error == (
+        f"It diverged at step {last + 1}: the loss grew beyond all bounds. Lower the weight of the penalty {name}."
+    )
+    assert ("validation/target/loss", 0) in points
+    assert all(("total", step) in points for step in range(1, last + 1))
+    if SCHEDULE[name] == "sequential":
+        assert last >= 1, "a curve was drawn before that"
