@@ -114,7 +114,7 @@ class Trainer:
     def _begin_phase(self, phase: Phase) -> None:
         groups = self._learn(phase)
         before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
-        self.total.begin(Begin(self.model, phase, self.source, before, self._losses))
+        self.total.begin(Begin(self.model, phase, self.source, before, self._losses, self.setup.task.name))
         self.optimiser.arrange(groups, self.total.parameters())
 
     def _begin_epoch(self, phase: Phase) -> None:
