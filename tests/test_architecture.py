@@ -23,7 +23,8 @@ LAYERS = {
     "parts": "parts context task objectives pieces",
     "what parts use": (
         "balancing fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged "
-        "rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording distance"
+        "rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording "
+        "distance"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),

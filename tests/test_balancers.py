@@ -105,9 +105,9 @@ def test_uncertainty_follows_the_slope_of_its_total(task: str, factor: float) ->
 def test_uncertainty_settles_where_each_weighted_loss_is_a_half() -> None:
     problem = Problem("agree")
     balancer = problem.begin("uncertainty", rate=0.05)
-    for _ in range(2000):
+    for _ in range(500):
         used = problem.update(balancer)
-    assert [used[key] * problem.known(key)[0] for key in used] == pytest.approx([0.5, 0.5], abs=1e-3)
+    assert [used[key] * problem.known(key)[0] for key in used] == pytest.approx([0.5, 0.5], abs=5e-3)
 
 
 def gradnorm_asks(problem: Problem, first: dict[str, float], w: np.ndarray, alpha: float) -> np.ndarray:
@@ -139,8 +139,8 @@ def test_gradnorm_follows_the_slope_of_the_papers_loss(kind: str, alpha: float) 
 
 def test_gradnorms_weights_add_up_and_make_gradients_alike() -> None:
     problem = Problem("conflict", KEYS)
-    balancer = problem.begin("gradnorm", alpha=0.0, rate=0.005)
-    for _ in range(2000):
+    balancer = problem.begin("gradnorm", alpha=0.0, rate=0.02)
+    for _ in range(300):
         used = problem.update(balancer)
         assert sum(balancer.learnt.values.values()) == pytest.approx(3.0)
     lengths = [used[key] * np.linalg.norm(problem.known(key)[1]) for key in KEYS]
