@@ -112,7 +112,8 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
 
 def facts(config: RunConfig) -> Facts:
     """What a run is like, for the parts that mean something only in some."""
-    phases = make("schedules", config.schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
+    schedule = make("schedules", config.schedule).canonical()
+    phases = make("schedules", schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
     before: set[str] = set()
     handed = False
     for phase in phases:
@@ -123,7 +124,7 @@ def facts(config: RunConfig) -> Facts:
     task = config.task()
     return Facts(
         application=task.applications[0],
-        schedule=config.schedule.name,
+        schedule=schedule.name,
         tuning=config.tuning.name,
         together=bool(together),
         beside=any("target" in phase.weights for phase in together),

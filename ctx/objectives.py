@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from ctx.knobs import Part
@@ -47,7 +48,7 @@ class Begin:
     ``source``: the weights handed over, by parameter, None in the first phase; ``before``: the keys of the contexts
     that earlier phases trained on; ``heads``: each context's; ``losses(key, most)``: the loss of each of at most so
     many examples of a context, one by one, spread over those it learns from, without dropout, to be differentiated
-    before the next is asked for.
+    before the next is asked for; ``task``: its name.
     """
 
     model: Model
@@ -56,6 +57,7 @@ class Begin:
     before: Sequence[str]
     heads: Mapping[str, nn.Module]
     losses: Callable[[str, int], Iterator[Tensor]]
+    task: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,36 @@ class Penalty(Stateful):
 
 
 class Balancer(Stateful):
-    """What turns the contexts' losses into one step. ``plain``: it adds them up with the weights as they are set."""
+    """What turns the contexts' losses into one step. ``plain``: it adds them up with the weights as they are set.
+
+    ``compares``: it means something only where an update sees several contexts; ``differentiates``: only where layers
+    that they share learn. ``used``: the weights of the last update, told as curves, where they aren't those set.
+    """
 
     kind = "balancers"
     plain: ClassVar[bool] = False
+    compares: ClassVar[bool] = False
+    differentiates: ClassVar[bool] = False
+    used: Mapping[str, float] = MappingProxyType({})
+
+    @classmethod
+    def unfit(cls, facts: Facts) -> str:
+        """It compares contexts that no update sees together, or gradients on layers of which none learns."""
+        if cls.compares and not facts.together:
+            return (
+                f"The balancer {cls.name} weighs contexts against each other, and with the schedule {facts.schedule} "
+                "each update sees one alone: choose the schedule joint with λ above 0, or the balancer fixed."
+            )
+        if cls.differentiates and not facts.learns:
+            return (
+                f"The balancer {cls.name} compares gradients on the layers that contexts share, and with the tuning "
+                f"{facts.tuning} none of them learns: choose the tuning full, or the balancer fixed."
+            )
+        return ""
+
+    def told(self) -> dict[str, float]:
+        """The weight of each context in the last update."""
+        return dict(self.used)
 
     def epoch(self) -> None:
         """An epoch is over."""

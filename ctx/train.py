@@ -115,7 +115,7 @@ class Trainer:
         groups = self._learn(phase)
         before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
         heads = {key: self._head(key) for key in self.setup.rows}
-        self.total.begin(Begin(self.model, phase, self.source, before, heads, self._losses))
+        self.total.begin(Begin(self.model, phase, self.source, before, heads, self._losses, self.setup.task.name))
         self.optimiser.arrange(groups, self.total.parameters())
 
     def _begin_epoch(self, phase: Phase) -> None:

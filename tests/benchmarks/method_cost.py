@@ -1,0 +1,77 @@
+"""What a method costs an update, against the plain run: MiniLM, nothing frozen, tweets and editorials jointly.
+
+    python -m tests.benchmarks.method_cost [--rounds N] [--updates N] [--only NAME,NAME]
+
+CPU seconds on one thread of the same updates on the same batches, arms interleaved in one process; a round's first
+update of every arm warms up. The table has the medians over rounds of an arm's seconds and of its ratio to the plain
+arm of the same round. Gradients are compared (`ctx.inside`) in the arm of that name alone, in every update; what that
+costs at the interval of a run stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from statistics import median
+from typing import Any
+
+import torch
+
+from ctx import inside
+from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical
+from ctx.parts import Choice
+from ctx.setup import Setup
+from ctx.train import Trainer
+
+CONFIG = RunConfig(
+    sources=(SourceChoice(id="sentiment/tweets"),),
+    target=ContextChoice(id="sentiment/editorials", size=500),
+    schedule=Choice(name="joint", knobs={"lam": 0.5}),
+    tuning=Choice(name="full"),
+)
+PLAIN, COSINES = "plain", "gradient cosines"
+METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's configuration
+    PLAIN: {},
+    COSINES: {},
+    **{name: {"balancer": Choice(name=name)} for name in ("uncertainty", "gradnorm", "dwa", "pcgrad", "upgrad")},
+}
+
+
+def seconds(method: str, updates: int) -> float:
+    """Of so many updates of an arm, after one that isn't counted."""
+    inside.due = lambda step, steps: method == COSINES  # type: ignore[assignment]
+    trainer = Trainer(Setup(canonical(CONFIG.model_copy(update=METHODS[method]))))
+    torch.manual_seed(CONFIG.seed)
+    trainer.begin()
+    phase = itertools.islice(trainer._phase(trainer.setup.phases[0]), updates + 1)
+    next(phase)
+    began = time.process_time()
+    for _ in phase:
+        pass
+    return time.process_time() - began
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--updates", type=int, default=6)
+    asked.add_argument("--only", default=",".join(METHODS))
+    given = asked.parse_args()
+    torch.set_num_threads(1)
+    arms = [PLAIN, *(name for name in given.only.split(",") if name != PLAIN)]
+    taken: dict[str, list[float]] = {arm: [] for arm in arms}
+    for _ in range(given.rounds):
+        for arm in arms:
+            taken[arm].append(seconds(arm, given.updates) / given.updates)
+    print("| method | ms an update | ÷ plain | range |\n|---|---|---|---|")
+    for arm in arms:
+        ratios = [one / plain for one, plain in zip(taken[arm], taken[PLAIN], strict=True)]
+        row = f"{1000 * median(taken[arm]):.0f} | {median(ratios):.3f} | {min(ratios):.3f} to {max(ratios):.3f}"
+        print(f"| {arm} | {row} |")
+        if arm == COSINES:
+            print(f"| {arm}, every {inside.EVERY} updates | | {1 + (median(ratios) - 1) / inside.EVERY:.3f} | |")
+
+
+if __name__ == "__main__":
+    main()
