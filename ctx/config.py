@@ -116,7 +116,7 @@ def facts(config: RunConfig) -> Facts:
     before: set[str] = set()
     handed = False
     for phase in phases:
-        handed |= bool(before - set(phase.weights)) and not phase.fresh
+        handed |= bool(before) and before != set(phase.weights) and not phase.fresh
         before |= set(phase.weights)
     frozen, blocks = frozen_blocks(config)
     together = any(len(phase.weights) > 1 for phase in phases)
@@ -161,6 +161,7 @@ def check(config: RunConfig) -> RunConfig:
     _check_decoder(config)
     check_augment(config, application)
     check_roles(config, schedule, contexts)
+    schedule.check(config)
     for key in contexts:
         if key.split(".")[0] in schedule.uses:
             check_size(config.contexts()[key])
@@ -189,7 +190,7 @@ def canonical(config: RunConfig) -> RunConfig:
     Augmentations follow one another by name, in whatever order they were asked for.
     """
     config = check(config)
-    schedule = make("schedules", config.schedule).canonical()
+    schedule = make("schedules", config.schedule).canonical(len(config.sources))
     uses = make("schedules", schedule).uses
     tuning = _tuning(config)
     target = config.target
