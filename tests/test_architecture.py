@@ -37,8 +37,8 @@ LAYERS = {
     "maps": "lab.names lab.effect lab.settings sweeps.plan sweeps.search",
     "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
-        "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "
-        "lab sweeps"
+        "pair_words charts charts_inside charts_maps charts_paths charts_runs curves readings compare labels overlay "
+        "repeat results lab sweeps"
     ),
     "command line": "commands cli",
     "pages' blocks": "ui",

@@ -11,7 +11,7 @@ from ctx.lab.history import past
 from ctx.lab.link import View
 from ctx.lab.presets import presets
 from ctx.study import default_draws
-from ctx.ui import lab_controls, page, state
+from ctx.ui import lab_controls, lab_methods, page, state
 
 OPEN = "opened below"  # "weigh", "freeze" or None
 
@@ -22,6 +22,7 @@ def show(view: View) -> None:
         _try_next(view)
     with st.expander(t("All settings"), key="all settings", on_change="rerun") as opened:
         if opened.open:
+            lab_methods.show(view)
             lab_controls.what_it_does(view)
             lab_controls.everything(view)
     _last_runs(view)

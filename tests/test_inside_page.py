@@ -1,0 +1,104 @@
+"""The Lab says what happens inside a run, and offers the methods by name."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ctx.lab import inside, link
+from ctx.lab.data import sample
+from ctx.lab.methods import chosen, methods
+from ctx.lab.settings import change
+from ctx.store import Store, open_store
+from ctx.study import rows
+from ctx.worker import run_here
+from pages import opened, texts
+
+STEPS = np.arange(1, 5)
+
+
+def plain(app: AppTest) -> str:
+    """All that stands on the page, without what keeps it from being read as markup."""
+    return texts(app).replace("\u2060", "").replace("\\", "")
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("CTX_WORKERS", "0")
+    return open_store()
+
+
+def told(**values: list[float]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    named = {name.replace("__", "/"): np.asarray(value, float) for name, value in values.items()}
+    return {name: (STEPS[: len(value)], value) for name, value in named.items()}
+
+
+def test_shares_of_the_loss_add_up_to_one() -> None:
+    run = told(weighted__source=[3, 1, 0, 2], weighted__target=[1, 1, 0, 2], term__dann__domain=[0, -2, 0, 4])
+    found = inside.shares(run)
+    assert set(found) == {"source", "target", "dann/domain"}
+    assert np.sum([y for _, y in found.values()], axis=0).tolist() == [1, 1, 0, 1]
+    assert found["dann/domain"][1].tolist() == [0, 0.5, 0, 0.5]
+    assert inside.shares(told(weighted__target=[1, 2])) == {}
+
+
+def test_a_conflict_is_named_with_its_layers() -> None:
+    run = told(
+        cosine__source=[0.5, -0.1, -0.2, 0.1], cosine__source__layer2=[-0.5] * 4, cosine__source__layer10=[0.1] * 4
+    )
+    found = inside.agreement(run)
+    assert found is not None
+    assert list(found.layers) == ["layer2", "layer10"]
+    assert found.share == 0.5
+    assert "In 50% of the looks" in inside.conflict(found)
+    assert "Mostly in: layer 2." in inside.conflict(found)
+    assert "helped the other" in inside.conflict(inside.agreement(told(cosine__source=[0.5])))  # type: ignore[arg-type]
+    assert inside.agreement(told(weighted__target=[1])) is None
+
+
+def test_the_lab_draws_them_for_a_finished_study(store: Store) -> None:
+    begun = sample("sentiment")
+    assert begun is not None
+    config = change(begun, "tuning", "full")
+    for name, value in (("optim.epochs", 1), ("optim.min_updates", 35), ("source.size", 40), ("backbone", "tiny")):
+        config = change(config, name, value)
+    study = store.add_study("inside", link.spec(config, 1, None), rows(config, 1))
+    for _, _, run in store.study_runs(study.id):
+        run_here(store, run)
+    app = opened("lab", study=study.id)
+    app.session_state["inside"] = True
+    app.run()
+    assert not app.exception
+    for title in ("Shares of the loss", "Do the gradients agree?", "length of the gradient", "learning rate"):
+        assert title in plain(app)
+    drawn = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
+    cosines = next(one for one in drawn if one["layout"]["yaxis"].get("range") == [-1, 1])
+    assert len(cosines["data"]) == 4  # the embedding, two layers, all of them
+
+
+def test_every_method_is_a_click_away_and_known_again() -> None:
+    config = sample("sentiment")
+    assert config is not None
+    there = methods(config)
+    names = [one.name for one in there]
+    assert len(names) == len(set(names)) >= 13
+    offered = [one for one in there if not one.why_not]
+    assert len({one.trains.model_dump_json() for one in offered}) == len(offered)
+    for one in offered:
+        assert chosen(one.config, there) == one.name
+        assert one.config.contexts() == config.contexts()
+
+
+def test_a_method_is_chosen_on_the_page(store: Store) -> None:
+    app = opened("lab")
+    app.session_state["all settings"] = True
+    app.run()
+    app.button_group(key="method").set_value("fine-tune").run()
+    assert not app.exception
+    assert app.query_params["schedule"] == ["sequential"] or app.query_params["schedule"] == "sequential"
+    app.session_state["all settings"] = True
+    app.run()
+    assert "First the source, then the target." in plain(app)
