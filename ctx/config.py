@@ -24,6 +24,7 @@ BEAMS = (
     "How many beginnings of a text are followed when one is written for a test or for you (beam search); 1: greedily. "
     "Curves are drawn, and weights are kept, by texts written greedily: neither depends on it."
 )
+WEIGHT = "The weight of its loss among several sources."
 HALF = "Keep what frozen layers give in half precision: half the room on disk and in memory; scores differ a little."
 
 
@@ -39,7 +40,7 @@ class ContextChoice(BaseModel):
 class SourceChoice(ContextChoice):
     """A source: a context with a weight among several sources."""
 
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description=WEIGHT)
 
 
 class Optim(BaseModel):

@@ -46,7 +46,8 @@ class Phase:
     def varying(self) -> frozenset[str]:
         """The contexts whose λ is not the same throughout."""
         total = self.epochs * self.updates
-        seen = {key: {weight(n / total) for n in range(total)} for key, weight in self.weights.items()}
+        moving = {key: weight for key, weight in self.weights.items() if getattr(weight, "varies", True)}
+        seen = {key: {weight(n / total) for n in range(total)} for key, weight in moving.items()}
         return frozenset(key for key, values in seen.items() if len(values) > 1)
 
 
@@ -59,20 +60,24 @@ class Ramp:
     shape: Shape
     switch: float = 0.5
 
+    @property
+    def varies(self) -> bool:
+        """Whether it is not the same throughout."""
+        return self.shape != "constant" and self.begin != self.end
+
     def __call__(self, progress: float) -> float:
         """λ at a phase's progress."""
-        way = {
-            "constant": 1.0,
-            "linear": progress,
-            "cosine": (1 - cos(pi * progress)) / 2,
-            "step": float(progress >= self.switch),
-        }[self.shape]
+        if not self.varies:
+            return self.end
+        if self.shape == "step":
+            return self.end if progress >= self.switch else self.begin
+        way = progress if self.shape == "linear" else (1 - cos(pi * progress)) / 2
         return (1 - way) * self.begin + way * self.end
 
 
 def constant(weight: float) -> Weight:
     """The same λ throughout."""
-    return lambda progress: weight
+    return Ramp(weight, weight, "constant")
 
 
 def source_weights(config: RunConfig) -> dict[str, Weight]:
@@ -86,9 +91,7 @@ def epoch_updates(examples: int, config: RunConfig) -> int:
     return max(config.optim.min_updates, ceil(examples / config.optim.batch))
 
 
-def pass_updates(
-    keys: Iterable[str], sizes: Mapping[str, int], config: RunConfig, shares: Mapping[str, float]
-) -> int:
+def pass_updates(keys: Iterable[str], sizes: Mapping[str, int], config: RunConfig, shares: Mapping[str, float]) -> int:
     """The same of a pass over the largest of these contexts, in batches; of two alike over that of the larger share.
 
     A context with a share of the batches takes as many updates more.

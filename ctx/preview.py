@@ -95,6 +95,8 @@ def why_not(config: RunConfig) -> str:
         return t("The two have different labels, and so heads of their own: with all layers frozen λ changes nothing.")
     if config.augment or config.penalties:
         return t("Without augmentation and penalties every λ would be drawn here at once.")
+    if set(canonical(config).schedule.knobs) - {"lam"}:
+        return t("With a λ that stays as it is, and every context in every step, every λ would be drawn here at once.")
     return ""
 
 

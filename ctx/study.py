@@ -25,8 +25,8 @@ def default_draws(config: RunConfig) -> int:
 def arms(config: RunConfig) -> dict[str, RunConfig]:
     """The runs of one draw by arm, canonical; "chosen" is left out where it is one of the baselines.
 
-    Target only gets as many target updates as the chosen arm, and no fewer than by itself. Source only is left out where the contexts have
-    different labels, since its head would be untrained.
+    Target only gets as many target updates as the chosen arm, and no fewer than by itself. Source only is left out
+    where the contexts have different labels, since its head would be untrained.
     """
     chosen = canonical(config)
     found: dict[str, RunConfig] = {}

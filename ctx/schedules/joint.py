@@ -66,9 +66,7 @@ class Joint(parts.Schedule):
     def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[plan.Phase]:
         """One phase on all contexts; an epoch is a pass over the largest."""
         knobs = self.knobs
-        lam = plan.constant(knobs.lam)
-        if knobs.shape != "constant":
-            lam = plan.Ramp(knobs.lam_from, knobs.lam, knobs.shape, knobs.switch)
+        lam = plan.Ramp(knobs.lam_from, knobs.lam, knobs.shape, knobs.switch)
         weights = plan.source_weights(config) | {"target": lam}
         each = {key: knobs.target_share if key == "target" else knobs.source_share for key in weights}
         shares = {key: share for key, share in each.items() if share < 1}
