@@ -189,7 +189,7 @@ def _contexts(config: RunConfig) -> Iterator[Setting]:
         sizes = _sizes(choice)
         text = t("Labels of it that a run may use; empty: all.")
         yield Setting(f"{key}.size", group, "whole", choice.size, None, text, (), 1, sizes.get("train"), optional=True)
-        if isinstance(choice, SourceChoice) and (len(config.sources) > 1 or choice.weight != 1):
+        if isinstance(choice, SourceChoice):
             yield from _fields(key, group, SourceChoice, choice, only=("weight",))
         yield from _fields(key, group, part("contexts", choice.id).Knobs, choice.knobs)
     if 0 < len(config.sources) < MOST_SOURCES:

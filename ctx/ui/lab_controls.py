@@ -93,7 +93,7 @@ def everything(view: View) -> None:
     """All settings, by group."""
     groups: dict[str, list[Setting]] = {}
     for one in settings(view.config):
-        if one.name not in ("source", "target", "target.size"):  # these stand at the top
+        if one.name not in ("source", "target", "target.size") and not _alone(one):  # the first three stand at the top
             groups.setdefault(one.group, []).append(one)
     columns = st.columns(4)
     training = groups.pop("optim")
@@ -107,6 +107,11 @@ def everything(view: View) -> None:
         _group("optim", training[:half])
     with columns[3]:
         _group("", training[half:])
+
+
+def _alone(one: Setting) -> bool:
+    """Whether it is the weight among sources of which there is only one."""
+    return one.name == "source.weight" and bool(one.off)
 
 
 def _group(name: str, found: list[Setting]) -> None:
