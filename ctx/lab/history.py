@@ -75,6 +75,10 @@ def label(name: str) -> str:
         "schedule.lam_from": "λ at the beginning",
         "schedule.shape": "λ's shape",
         "schedule.switch": "λ's step",
+        "schedule.target_share": "target's share of batches",
+        "schedule.source_share": "source's share of batches",
+        "schedule.share": "source's share of batches",
+        "schedule.weight": "weight of the source's loss",
         "target.size": "labels",
         "tuning.layers": "frozen layers",
     }
