@@ -113,7 +113,8 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
 
 def facts(config: RunConfig) -> Facts:
     """What a run is like, for the parts that mean something only in some."""
-    phases = make("schedules", config.schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
+    schedule = make("schedules", config.schedule).canonical(len(config.sources))
+    phases = make("schedules", schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
     before: set[str] = set()
     handed = False
     for phase in phases:
@@ -122,7 +123,7 @@ def facts(config: RunConfig) -> Facts:
     frozen, blocks = frozen_blocks(config)
     together = any(len(phase.weights) > 1 for phase in phases)
     application = config.task().applications[0]
-    return Facts(application, config.schedule.name, config.tuning.name, together, handed, frozen < blocks)
+    return Facts(application, schedule.name, config.tuning.name, together, handed, frozen < blocks)
 
 
 def looked(config: RunConfig) -> int:

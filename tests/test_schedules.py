@@ -310,6 +310,15 @@ def test_knobs_that_mean_nothing_are_noted_on_the_command_line_and_off_in_the_fo
     assert not on["schedule.switch"]
 
 
+def test_weights_among_sources_are_off_where_there_is_one_at_a_time() -> None:
+    def off(config: RunConfig) -> set[str]:
+        return {one.name for one in settings.settings(config) if one.name.endswith("weight") and one.off}
+
+    assert off(run()) == off(run("sequential")) == {"source.weight"}
+    assert off(run("intermediate", sources=TWO)) == {"source.weight", "source.2.weight"}
+    assert off(run(sources=TWO)) == off(run("sequential", sources=TWO)) == set()
+
+
 # -- the command line, sweeps, the address
 
 

@@ -58,7 +58,9 @@ class Answer:
             return t("{context} only", context=target)
         if arm == "source-only":
             return t("{context} only", context=source)
-        return t("both") if len(schedule_of(self.config).uses) > 1 else t("chosen")
+        if len(schedule_of(self.config).uses) < 2:
+            return t("chosen")
+        return t("both") if len(self.config.sources) < 2 else t("all")
 
     def results(self, arm: str, context: str = "target") -> dict[int, float]:
         """The headline results of an arm's finished runs, by draw."""

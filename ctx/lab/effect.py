@@ -107,8 +107,11 @@ def why_off(config: RunConfig, name: str) -> str:
         return why
     if key == "source" and "source" not in uses:
         return t("This schedule never trains on a source.")
-    if name == "source.weight" and len(config.sources) == 1 and config.sources[0].weight == 1:
-        return t("There is only one source.")
+    if key == "source" and inner.endswith("weight") and all(source.weight == 1 for source in config.sources):
+        if len(config.sources) == 1:
+            return t("There is only one source.")
+        if all(len(set(phase.weights) - {"target"}) < 2 for phase in phases(config)):
+            return t("This schedule trains on one source at a time.")
     if name == "tuning.decoder" and not config.task().writes:
         return t("No text is written here, so there is no decoder to freeze.")
     if name == "half" and frozen_blocks(config)[0] == 0:
