@@ -24,6 +24,7 @@ BEAMS = (
     "How many beginnings of a text are followed when one is written for a test or for you (beam search); 1: greedily. "
     "Curves are drawn, and weights are kept, by texts written greedily: neither depends on it."
 )
+WEIGHT = "The weight of its loss among several sources."
 HALF = "Keep what frozen layers give in half precision: half the room on disk and in memory; scores differ a little."
 
 
@@ -39,7 +40,7 @@ class ContextChoice(BaseModel):
 class SourceChoice(ContextChoice):
     """A source: a context with a weight among several sources."""
 
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description=WEIGHT)
 
 
 class Optim(BaseModel):
@@ -112,12 +113,12 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
 
 def facts(config: RunConfig) -> Facts:
     """What a run is like, for the parts that mean something only in some."""
-    schedule = make("schedules", config.schedule).canonical()
+    schedule = make("schedules", config.schedule).canonical(len(config.sources))
     phases = make("schedules", schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
     before: set[str] = set()
     handed = False
     for phase in phases:
-        handed |= bool(before - set(phase.weights)) and not phase.fresh
+        handed |= bool(before) and before != set(phase.weights) and not phase.fresh
         before |= set(phase.weights)
     frozen, blocks = frozen_blocks(config)
     together = [phase for phase in phases if len(phase.weights) > 1]
@@ -172,6 +173,7 @@ def check(config: RunConfig) -> RunConfig:
     _check_decoder(config)
     check_augment(config, application)
     check_roles(config, schedule, contexts)
+    schedule.check(config)
     for key in contexts:
         if key.split(".")[0] in schedule.uses:
             check_size(config.contexts()[key])
@@ -223,7 +225,7 @@ def canonical(config: RunConfig) -> RunConfig:
 
 def _schedule(config: RunConfig) -> Choice:
     """The schedule under its one name, but where a penalty would then see less: joint with λ = 0 shows it targets."""
-    found: Choice = make("schedules", config.schedule).canonical()
+    found: Choice = make("schedules", config.schedule).canonical(len(config.sources))
     if config.penalties and found.name != config.schedule.name:
         seen = facts(config.model_copy(update={"schedule": found}))
         if any(part("penalties", choice.name).unfit(seen) for choice in config.penalties):

@@ -97,6 +97,8 @@ class Group:
             values = found[piece.place]
             values[f"weighted/{piece.key}"] = weighted = piece.lam * values[f"loss/{piece.key}"]
             values["total"] = values.pop("total", 0.0) + weighted
+            if piece.key in self.members[piece.place].varying:
+                values[f"lambda/{piece.key}"] = piece.lam
         norms = self._step(live, weight, bias).tolist()
         for place in live:
             found[place]["grad_norm"] = norms[place]

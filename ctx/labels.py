@@ -55,7 +55,7 @@ def piece(name: str, value: object) -> str:
         return "half precision" if value else "full precision"
     if not knob or knob.isdigit():
         return written(value)
-    spoken = "λ" if knob == "lam" else knob.replace("_", " ").replace(".", " ")
+    spoken = {"lam": "λ", "lam_from": "λ from"}.get(knob) or knob.replace("_", " ").replace(".", " ")
     return f"{kind} {spoken} {written(value)}" if kind in CONTEXTS else f"{spoken} {written(value)}"
 
 

@@ -128,8 +128,15 @@ class Schedule(Part):
     kind = "schedules"
     uses: ClassVar[frozenset[str]] = frozenset({"source", "target"})
 
-    def canonical(self) -> Choice:
-        """The schedule that trains alike under one name (joint with λ = 0 is source-only)."""
+    def check(self, config: RunConfig) -> None:
+        """Raise BadInput, in a sentence, if its knobs contradict each other, or the contexts' weights."""
+
+    def idle(self) -> dict[str, str]:
+        """Knobs that mean nothing beside the others, each with why."""
+        return {}
+
+    def canonical(self, sources: int) -> Choice:
+        """The schedule that trains alike with so many sources under one name (joint with λ = 0 is source-only)."""
         return Choice(name=self.name, knobs=self.knobs.model_dump())
 
     def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[Phase]:

@@ -88,6 +88,8 @@ def why_not(config: RunConfig) -> str:
     """Why a configuration has no preview, in a sentence; "" where it has one, or none is to be expected."""
     if config.schedule.name != "joint" or not config.sources or config.target is None or not config.task().convex:
         return ""
+    if set(canonical(config).schedule.knobs) - {"lam"}:
+        return t("With a λ that stays as it is, and every context in every step, every λ would be drawn here at once.")
     frozen, blocks = frozen_blocks(config)
     if frozen < blocks:
         return t("Freeze all layers, and every λ is drawn here at once, before anything is trained.")

@@ -25,14 +25,14 @@ def default_draws(config: RunConfig) -> int:
 def arms(config: RunConfig) -> dict[str, RunConfig]:
     """The runs of one draw by arm, canonical; "chosen" is left out where it is one of the baselines.
 
-    Target only gets as many target updates as the chosen arm. Source only is left out where the contexts have
-    different labels, since its head would be untrained.
+    Target only gets as many target updates as the chosen arm, and no fewer than by itself. Source only is left out
+    where the contexts have different labels, since its head would be untrained.
     """
     chosen = canonical(config)
     found: dict[str, RunConfig] = {}
     if config.target:
         updates, own = target_updates(config), epoch_updates(training_sizes(config)["target"], config)
-        fair = Choice(name="target-only", knobs={} if updates in (None, own) else {"updates": updates})
+        fair = Choice(name="target-only", knobs={"updates": updates} if updates > own else {})
         alone = chosen.schedule if chosen.schedule.name == "target-only" else fair
         found["target-only"] = canonical(config.model_copy(update=PLAIN | {"schedule": alone}))
     if config.sources and _same_labels(config):
@@ -66,12 +66,12 @@ def training_sizes(config: RunConfig) -> dict[str, int]:
     return found
 
 
-def target_updates(config: RunConfig) -> int | None:
-    """Updates an epoch that the chosen arm spends on the target; None where it is never trained on."""
+def target_updates(config: RunConfig) -> int:
+    """Updates an epoch in which the chosen arm takes a batch of the target; 0 where it is never trained on."""
     schedule: Schedule = make("schedules", config.schedule)
     phases = schedule.phases(config, training_sizes(config))
-    updates = sum(phase.epochs * phase.updates for phase in phases if "target" in phase.weights)
-    return -(-updates // config.optim.epochs) or None
+    updates = sum(phase.taken(phase.epochs * phase.updates).get("target", 0) for phase in phases)
+    return -(-updates // config.optim.epochs)
 
 
 def _same_labels(config: RunConfig) -> bool:

@@ -112,6 +112,7 @@ class Trainer:
         self._begin_phase(phase)
 
     def _begin_phase(self, phase: Phase) -> None:
+        self.varying = phase.varying()
         groups = self._learn(phase)
         before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
         heads = {key: self._head(key) for key in self.setup.rows}
@@ -218,6 +219,7 @@ class Trainer:
         values = self.total.backward(losses, weights, seen, self.shared)
         values |= inside.told(self.model, alone, weights, self.shared) if looks else {}
         values |= self.optimiser.rates() if looks else {}
+        values |= {f"lambda/{key}": weights[key] for key in losses if key in self.varying}
         values["grad_norm"] = self.optimiser.step()
         self.total.bounded(values, self.at.step + 1)
         return values

@@ -115,7 +115,7 @@ def test_a_size_of_a_context_that_is_not_trained_on_is_noted() -> None:
         ({"keep": "some"}, "--keep is “some”"),
         ({"beams": "9"}, "--beams is “9”"),
         ({"seed": "-1"}, "--seed is “-1”"),
-        ({"schedule": "jointly"}, "There is no schedule called “jointly”. There are: joint"),
+        ({"schedule": "jointly"}, "There is no schedule called “jointly”. There are: intermediate, joint"),
         ({"backbone": "gpt"}, "There is no backbone called “gpt”"),
         ({"penalty": ["nothing"]}, "There is no penalty called “nothing”"),
         ({"target": "lesson/unknown"}, "There is no context called “lesson/unknown”"),

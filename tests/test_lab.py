@@ -7,7 +7,7 @@ import pytest
 
 from ctx.config import ContextChoice, RunConfig, SourceChoice, check
 from ctx.errors import BadInput
-from ctx.lab import answer, effect, history, presets, sentences, settings, words
+from ctx.lab import answer, effect, history, mixture, presets, sentences, settings, words
 from ctx.lab.applications import applications
 from ctx.lab.data import default, example, floor, sample
 from ctx.parts import Choice
@@ -159,8 +159,8 @@ def test_sentences_are_fixed_broken_or_unchanged() -> None:
 
 
 def test_the_formula_shows_lambda_and_both_contexts() -> None:
-    assert effect.formula(default("sentiment")) == "L = L(tweets) + 0.1 · L(editorials)"
-    assert effect.formula(default("lesson")) == "L = L(related teacher), then L = L(base teacher)"
+    assert mixture.formula(default("sentiment")) == "L = L(tweets) + 0.1 · L(editorials)"
+    assert mixture.formula(default("lesson")) == "L = L(related teacher), then L = L(base teacher)"
 
 
 def test_the_weight_of_one_example_follows_from_lambda_and_sizes() -> None:
@@ -170,7 +170,7 @@ def test_the_weight_of_one_example_follows_from_lambda_and_sizes() -> None:
         backbone=Choice(name="mlp"),
         schedule=Choice(name="joint", knobs={"lam": 0.5}),
     )
-    text = effect.balance(config)
+    text = mixture.balance(config)
     assert "33%" in text, "0.5 / 1.5"
     assert "as much as 2 of" in text, "0.5 · 80 / 20"
 

@@ -33,7 +33,8 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
     for kind, name in sorted(names):
         part(kind, name)  # an unknown name is said before a knob that it doesn't have
     knobs, notes = _knobs({name: value for name, value in given.items() if name.startswith("--")}, names, config)
-    return _filled(config, given, chosen, knobs), notes + _unused(config, given)
+    made = _filled(config, given, chosen, knobs)
+    return made, notes + _unused(config, given) + _idle(made, given)
 
 
 def default_backbone(config: RunConfig) -> str:
@@ -154,6 +155,18 @@ def _unused(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
         typed = [option for option in given if option in knob_flags() and _of_decoder(knob_flags()[option])]
         notes += [f"{option} has no effect: {config.task().applications[0]} writes no texts." for option in typed]
     return notes
+
+
+def _idle(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
+    """Knobs of the schedule that were typed and mean nothing beside its others."""
+    idle = make("schedules", config.schedule).idle()
+    flags = {option: flag for option, flag in knob_flags().items() if option in given}
+    return [
+        f"{option} has no effect: {idle[owner.knob]}"
+        for option, flag in flags.items()
+        for owner in flag.owners
+        if (owner.kind, owner.part) == ("schedules", config.schedule.name) and owner.knob in idle
+    ]
 
 
 def _of_decoder(flag: Flag) -> bool:

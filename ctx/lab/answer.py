@@ -12,7 +12,7 @@ from ctx import charts
 from ctx.config import RunConfig
 from ctx.i18n import t
 from ctx.lab.effect import schedule_of
-from ctx.lab.names import short
+from ctx.lab.names import joined, short
 from ctx.parts import Metric
 from ctx.records import ENDED, Row
 from ctx.registry import part
@@ -52,13 +52,15 @@ class Answer:
 
     def label(self, arm: str) -> str:
         """What an arm is called: by its contexts."""
-        source = short(self.config.sources[0].id) if self.config.sources else ""
+        source = joined(self.config.sources)
         target = short(self.config.target.id) if self.config.target else ""
         if arm == "target-only":
             return t("{context} only", context=target)
         if arm == "source-only":
             return t("{context} only", context=source)
-        return t("both") if len(schedule_of(self.config).uses) > 1 else t("chosen")
+        if len(schedule_of(self.config).uses) < 2:
+            return t("chosen")
+        return t("both") if len(self.config.sources) < 2 else t("all")
 
     def results(self, arm: str, context: str = "target") -> dict[int, float]:
         """The headline results of an arm's finished runs, by draw."""

@@ -58,9 +58,10 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
             seconds += 2 * live * tokens[key] * rows / rate
     for phase in planned:
         most = config.optim.batch
-        read = sum(min(most, config.contexts()[key].size or most) * tokens[key] for key in phase.weights)
+        taken = phase.taken(phase.epochs * phase.updates)
+        read = sum(n * min(most, config.contexts()[key].size or most) * tokens[key] for key, n in taken.items())
         work = 6 * live * read / rate
-        seconds += phase.epochs * phase.updates * ((step + config.task().step_seconds) * len(phase.weights) + work)
+        seconds += (step + config.task().step_seconds) * sum(taken.values()) + work
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""What a setting will do, before training: the formula, what learns, and what has no effect."""
+"""What a setting will do, before training: what learns, and what has no effect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from ctx import data
 from ctx.config import RunConfig, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
-from ctx.lab.names import short
 from ctx.parts import Backbone, Schedule
 from ctx.plan import Phase
 from ctx.registry import make, part, registry
@@ -28,43 +27,15 @@ def phases(config: RunConfig) -> list[Phase]:
     return schedule_of(config).phases(config, sizes)
 
 
-def formula(config: RunConfig) -> str:
-    """What is minimised, phase by phase, in plain signs: ``L = L_tweets + 0.1 · L_editorials``."""
-    names = {key: short(choice.id) for key, choice in config.contexts().items()}
-    said = []
-    for phase in phases(config):
-        weights = {key: weight(0.0) for key, weight in phase.weights.items()}
-        terms = [f"L({names[key]})" if w == 1 else f"{w:g} · L({names[key]})" for key, w in weights.items()]
-        said.append(" + ".join(terms))
-    return t(", then ").join(f"L = {each}" for each in said)
-
-
 def lam(config: RunConfig) -> float | None:
     """λ, where the schedule has one."""
     value = getattr(schedule_of(config).knobs, "lam", None)
     return None if value is None else float(value)
 
 
-def balance(config: RunConfig) -> str:
-    """λ in words: its share of each step, and what one target example weighs against a source example."""
-    weight = lam(config)
-    if weight is None or not config.sources or config.target is None:
-        return ""
-    share = t("The target has {share} of each step.", share=f"{weight / (1 + weight):.0%}")
-    try:
-        sizes = training_sizes(config)
-    except CtxError:
-        return share
-    times = weight * sizes["source"] / sizes["target"]
-    amount = f"{times:.2g}" if times < 10 else f"{times:,.0f}"
-    one = short(config.target.id)
-    more = t(
-        "Over the training one example of {target} counts as much as {n} of {source}.",
-        target=one,
-        n=amount,
-        source=short(config.sources[0].id),
-    )
-    return f"{share} {more}"
+def varies(config: RunConfig) -> bool:
+    """Whether λ is not the same throughout."""
+    return any(phase.varying() for phase in phases(config))
 
 
 def learning(config: RunConfig) -> str:
@@ -132,8 +103,15 @@ def why_off(config: RunConfig, name: str) -> str:
     """Why a setting has no effect on this study, in a sentence; "" where it has one."""
     key, _, inner = name.partition(".")
     uses = schedule_of(config).uses
+    if inner and key == "schedule" and (why := schedule_of(config).idle().get(inner)):
+        return why
     if key == "source" and "source" not in uses:
         return t("This schedule never trains on a source.")
+    if key == "source" and inner.endswith("weight") and all(source.weight == 1 for source in config.sources):
+        if len(config.sources) == 1:
+            return t("There is only one source.")
+        if all(len(set(phase.weights) - {"target"}) < 2 for phase in phases(config)):
+            return t("This schedule trains on one source at a time.")
     if name == "tuning.decoder" and not config.task().writes:
         return t("No text is written here, so there is no decoder to freeze.")
     if name == "half" and frozen_blocks(config)[0] == 0:

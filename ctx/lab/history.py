@@ -9,7 +9,7 @@ from ctx.errors import CtxError
 from ctx.lab.answer import Answer
 from ctx.lab.applications import amount
 from ctx.lab.link import asked
-from ctx.lab.names import short
+from ctx.lab.names import joined, short
 from ctx.lab.settings import settings
 from ctx.records import Study
 from ctx.store import Store
@@ -50,7 +50,7 @@ def past(store: Store, limit: int = 8) -> list[Past]:
 
 def about(config: RunConfig) -> str:
     """A study in a few words: ``tweets → editorials, 20 labels``."""
-    source = short(config.sources[0].id) if config.sources else ABSENT
+    source = joined(config.sources) or ABSENT
     target = short(config.target.id) if config.target else ABSENT
     size = config.target.size if config.target else None
     return f"{source} → {target}" + (f", {amount(config.task().applications[0], size)}" if size else "")
@@ -58,15 +58,30 @@ def about(config: RunConfig) -> str:
 
 def changes(old: RunConfig, new: RunConfig) -> str:
     """The settings that differ: ``schedule.lam .1 → 5``; "" where none does."""
-    before = {one.name: one.value for one in settings(old)}
-    after = {one.name: one.value for one in settings(new)}
+    before, after = _values(old), _values(new)
     names = [name for name in {**after, **before} if before.get(name, ABSENT) != after.get(name, ABSENT)]
     return ", ".join(f"{label(n)} {_said(before.get(n, ABSENT))} → {_said(after.get(n, ABSENT))}" for n in names)
 
 
+def _values(config: RunConfig) -> dict[str, object]:
+    """Every setting's value; a context that isn't there is absent."""
+    return {one.name: ABSENT if one.value is None and one.kind == "choice" else one.value for one in settings(config)}
+
+
 def label(name: str) -> str:
     """A setting's name in words: ``λ``, ``labels``, ``copy weights``, ``source min rating``."""
-    known = {"schedule.lam": "λ", "target.size": "labels", "tuning.layers": "frozen layers"}
+    known = {
+        "schedule.lam": "λ",
+        "schedule.lam_from": "λ at the beginning",
+        "schedule.shape": "λ's shape",
+        "schedule.switch": "λ's step",
+        "schedule.target_share": "target's share of batches",
+        "schedule.source_share": "source's share of batches",
+        "schedule.share": "source's share of batches",
+        "schedule.weight": "weight of the source's loss",
+        "target.size": "labels",
+        "tuning.layers": "frozen layers",
+    }
     known |= {"tuning.decoder": "frozen decoder parts", "backbone.reads": "language of the inputs"}
     known |= {"half": "half precision"}
     group, _, inner = name.partition(".")

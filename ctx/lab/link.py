@@ -14,7 +14,7 @@ from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab import data
 from ctx.lab.applications import applications
-from ctx.lab.settings import LISTS, PARTS, change, from_text, setting, settings
+from ctx.lab.settings import LISTS, NONE, PARTS, change, from_text, parted, setting, settings
 from ctx.records import Study
 from ctx.store import Store
 from ctx.study import default_draws
@@ -84,18 +84,32 @@ def parameters(config: RunConfig, base: RunConfig) -> dict[str, str]:
     """The settings in which a configuration differs from another, as text."""
     found: dict[str, str] = {}
     wanted = {one.name: one.value for one in settings(config)}
-    for name in FIRST:
-        if name in wanted and wanted[name] != _values(base).get(name):
-            base = change(base, name, wanted[name])
-            found[name] = to_text(wanted[name])
+    gone = [f"source.{n}" for n in range(len(base.sources), max(len(config.sources), 1), -1)]
+    first = [name for name in wanted if _first(name) and name not in gone]
+    for name in [*sorted(first, key=_order), *gone]:
+        value = wanted.get(name)
+        if value != _values(base).get(name):
+            base = change(base, name, value)
+            found[name] = to_text(value)
     for name, value in wanted.items():
-        if name not in FIRST and value != _values(base).get(name):
+        if not _first(name) and value != _values(base).get(name):
             base = change(base, name, value)
             found[name] = to_text(value)
     for name, value in _values(base).items():  # penalties that are off here
         if name.split(".")[0] in LISTS and value is True and not wanted.get(name):
             found[name] = to_text(False)
     return found
+
+
+def _first(name: str) -> bool:
+    """Whether a setting decides which others there are: a context, or a part."""
+    key, inner = parted(name)
+    return not inner and (key in FIRST or key.startswith("source."))
+
+
+def _order(name: str) -> tuple[int, int]:
+    """Where a setting that decides which others there are comes among such: further sources behind all others."""
+    return (FIRST.index(name), 0) if name in FIRST else (len(FIRST), int(name.partition(".")[2]))
 
 
 def _values(config: RunConfig) -> dict[str, Any]:
@@ -112,15 +126,17 @@ def to_text(value: Any) -> str:
 
 
 def _settled(config: RunConfig, wanted: Mapping[str, str], notes: list[str]) -> RunConfig:
-    order = [name for name in FIRST if name in wanted]
-    others = [name for name in wanted if name not in FIRST]  # sizes before what is only checked beside them
+    first = sorted(filter(_first, wanted), key=_order)
+    gone = [name for name in reversed(first) if "." in name and wanted[name] in NONE]
+    order = [*(name for name in first if name not in gone), *gone]
+    others = [name for name in wanted if not _first(name)]  # sizes before what is only checked beside them
     order += sorted(others, key=lambda name: (not name.endswith(".size"), name))
     with suppress(CtxError):  # as a whole they may go together where one by one they don't
         return check(reduce(lambda so_far, name: _with(so_far, name, wanted[name]), order, config))
     for name in order:
         try:
             changed = _with(config, name, wanted[name])
-            config = check(changed) if name not in FIRST else changed
+            config = changed if _first(name) else check(changed)
         except CtxError as error:
             notes.append(_unread(name, wanted[name], str(error)))
     try:

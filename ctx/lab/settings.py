@@ -21,7 +21,9 @@ from ctx.registry import OWNER, contexts, make, part, registry
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 LISTS = {"penalty": "penalties", "augment": "augment"}
 Kind = Literal["choice", "switch", "whole", "number", "text"]
+NONE = ("auto", "all", "none", "")  # texts for no value
 LONGEST = 12  # characters of a number
+MOST_SOURCES = 5  # that a form has room for
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def setting(config: RunConfig, name: str) -> Setting:
 
 def from_text(one: Setting, text: str) -> Any:
     """The value that a text means for a setting; raises BadInput with what would do."""
-    if one.optional and text in ("auto", "all", "none", ""):
+    if one.optional and text in NONE:
         return None
     if one.kind == "switch" and text in ("on", "off"):
         return text == "on"
@@ -90,9 +92,9 @@ def from_text(one: Setting, text: str) -> Any:
 
 def change(config: RunConfig, name: str, value: Any) -> RunConfig:
     """The configuration with one setting changed; raises BadInput with a sentence."""
-    key, _, inner = name.partition(".")
+    key, inner = parted(name)
     dump = config.model_dump()
-    if key in ("source", "target"):
+    if key.partition(".")[0] in ("source", "target"):
         _change_context(dump, config, key, inner, value)
     elif key in PARTS:
         dump[key] = _with(dump[key], inner, value) if inner else _named(config, key, value)
@@ -113,6 +115,14 @@ def change(config: RunConfig, name: str, value: Any) -> RunConfig:
         first = error.errors()[0]
         reason = first["msg"][:1].lower() + first["msg"][1:]
         raise BadInput(t("{name} is {value}: {reason}.", name=name, value=repr(value), reason=reason)) from None
+
+
+def parted(name: str) -> tuple[str, str]:
+    """What a setting belongs to, and its name there: ("source.2", "size"), ("schedule", "lam"), ("target", "")."""
+    key, _, inner = name.partition(".")
+    number, _, rest = inner.partition(".")
+    further = key == "source" and number in map(str, range(2, MOST_SOURCES + 1))
+    return (f"{key}.{number}", rest) if further else (key, inner)
 
 
 def _fitted(config: RunConfig) -> RunConfig:
@@ -142,7 +152,14 @@ def _with(choice: dict[str, Any], knob: str, value: Any) -> dict[str, Any]:
 
 
 def _change_context(dump: dict[str, Any], config: RunConfig, key: str, inner: str, value: Any) -> None:
+    """A context, or one of its settings. A further source comes in behind the others, and goes where it is None."""
     old = config.contexts().get(key)
+    place = int(key.partition(".")[2] or 1) - 1 if key != "target" else 0
+    if key != "target" and place > len(dump["sources"]):
+        raise BadInput(t("There is no {key}: name the sources before it first.", key=key))
+    if place and not inner and value is None:
+        dump["sources"] = [*dump["sources"][:place], *dump["sources"][place + 1 :]]
+        return
     fresh = {"id": value, "size": old.size if old else None, "knobs": {}}
     changed = fresh if not inner else old.model_dump() if old else fresh
     if inner in ("size", "weight"):
@@ -152,7 +169,7 @@ def _change_context(dump: dict[str, Any], config: RunConfig, key: str, inner: st
     if key == "target":
         dump["target"] = changed
     else:
-        dump["sources"] = [changed, *dump["sources"][1:]]
+        dump["sources"] = [*dump["sources"][:place], changed, *dump["sources"][place + 1 :]]
 
 
 def _change_list(chosen: list[dict[str, Any]], inner: str, value: Any) -> list[dict[str, Any]]:
@@ -166,17 +183,19 @@ def _change_list(chosen: list[dict[str, Any]], inner: str, value: Any) -> list[d
 def _contexts(config: RunConfig) -> Iterator[Setting]:
     application = config.task().applications
     names = tuple(name for name, cls in contexts(OWNER).items() if cls.application in application)
-    choices: dict[str, ContextChoice | None] = {"source": next(iter(config.sources), None), "target": config.target}
-    for key, choice in choices.items():
-        if choice is None:
-            continue
-        yield Setting(key, key, "choice", choice.id, None, t("The context."), names)
+    for key, choice in config.contexts().items():
+        group, further = key.partition(".")[0], "." in key
+        yield Setting(key, group, "choice", choice.id, None, t("The context."), names, optional=further)
         sizes = _sizes(choice)
         text = t("Labels of it that a run may use; empty: all.")
-        yield Setting(f"{key}.size", key, "whole", choice.size, None, text, (), 1, sizes.get("train"), optional=True)
-        yield from _fields(key, key, part("contexts", choice.id).Knobs, choice.knobs)
-    if len(config.sources) > 1:
-        yield from _fields("source", "source", SourceChoice, config.sources[0], only=("weight",))
+        yield Setting(f"{key}.size", group, "whole", choice.size, None, text, (), 1, sizes.get("train"), optional=True)
+        if isinstance(choice, SourceChoice):
+            yield from _fields(key, group, SourceChoice, choice, only=("weight",))
+        yield from _fields(key, group, part("contexts", choice.id).Knobs, choice.knobs)
+    if 0 < len(config.sources) < MOST_SOURCES:
+        help = t("One more context to learn from, beside the source or after it, as the schedule says.")
+        key = f"source.{len(config.sources) + 1}"
+        yield Setting(key, "source", "choice", None, None, help, names, optional=True)
 
 
 def _sizes(choice: ContextChoice) -> dict[str, int]:

@@ -8,7 +8,7 @@ from ctx import charts
 from ctx.i18n import t
 from ctx.lab.answer import GUESSES, MEANT, Answer
 from ctx.lab.applications import amount
-from ctx.lab.names import short
+from ctx.lab.names import joined, short
 from ctx.parts import Metric
 from ctx.verdict import Difference, difference
 
@@ -78,7 +78,7 @@ def labels_added(answer: Answer) -> str:
     labels = t("{all} of yours", all=own) if size is None else t("your {some}", some=own)
     score = t(
         "The source alone ({source}) already gives {mean}; {labels}",
-        source=short(answer.config.sources[0].id),
+        source=joined(answer.config.sources),
         mean=charts.number(sum(alone.values()) / len(alone)),
         labels=labels,
     )

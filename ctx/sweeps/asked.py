@@ -105,7 +105,8 @@ def freezing(config: RunConfig) -> RunConfig:
 
 def offered(config: RunConfig) -> list[Setting]:
     """The settings that a map of this configuration may vary: those with an effect, and how many layers are frozen."""
-    found = {one.name: one for one in settings(config) if not one.off and one.name not in NEVER and one.kind != "text"}
+    fitting = [one for one in settings(config) if not one.off and one.name not in NEVER and one.kind != "text"]
+    found = {one.name: one for one in fitting if not (one.kind == "choice" and one.optional)}  # no further source
     for one in settings(freezing(config)):
         if one.name == LAYERS:
             found.setdefault(LAYERS, one)

@@ -110,4 +110,4 @@ def _source_phase(config: RunConfig) -> str:
     own = config.model_copy(
         update={"target": None, "schedule": config.schedule.model_copy(update={"name": "", "knobs": {}})}
     )
-    return f"{own.model_dump_json()} {first.epochs} {first.updates} {first.select_on}"
+    return f"{own.model_dump_json()} {first.epochs} {first.updates} {sorted(first.weights)} {first.select_on}"

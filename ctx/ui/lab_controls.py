@@ -8,7 +8,7 @@ import streamlit as st
 
 from ctx.config import check, frozen_blocks
 from ctx.i18n import t
-from ctx.lab import effect
+from ctx.lab import effect, mixture
 from ctx.lab.history import label
 from ctx.lab.link import MOST_DRAWS, View
 from ctx.lab.names import title
@@ -24,18 +24,19 @@ KINDS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", 
 def weigh(view: View) -> None:
     """λ on a logarithmic scale, and what it means."""
     if effect.lam(view.config) is None:
-        st.caption(t("λ weighs two losses in one step. With this schedule there is one loss at a time."))
+        why = t("λ weighs two losses in one step. With this schedule there is one loss at a time.")
+        if not mixture.balance(view.config):
+            st.caption(why)
         st.button(t("Train on both at once"), on_click=_joint, key="joint")
         return
     value = float(effect.lam(view.config) or 0.0)
     options = sorted({*LAMBDAS, value})
     st.select_slider(
-        t("λ, the weight of the target's loss"),
+        t("λ at the end") if effect.varies(view.config) else t("λ, the weight of the target's loss"),
         options,
         format_func=lambda number: f"{number:g}",
         **state.widget("schedule.lam", value),
     )
-    st.caption(page.literal(effect.balance(view.config)))
     lab_path.show(view)
 
 
@@ -92,7 +93,7 @@ def everything(view: View) -> None:
     """All settings, by group."""
     groups: dict[str, list[Setting]] = {}
     for one in settings(view.config):
-        if one.name not in ("source", "target", "target.size"):  # these stand at the top
+        if one.name not in ("source", "target", "target.size") and not _alone(one):  # the first three stand at the top
             groups.setdefault(one.group, []).append(one)
     columns = st.columns(4)
     training = groups.pop("optim")
@@ -106,6 +107,11 @@ def everything(view: View) -> None:
         _group("optim", training[:half])
     with columns[3]:
         _group("", training[half:])
+
+
+def _alone(one: Setting) -> bool:
+    """Whether it is the weight among sources of which there is only one."""
+    return one.name == "source.weight" and bool(one.off)
 
 
 def _group(name: str, found: list[Setting]) -> None:
@@ -126,9 +132,10 @@ def _draws(view: View) -> None:
 
 def control(one: Setting) -> None:
     """The widget of a setting."""
-    name = t("which") if one.name in KINDS else label(one.name).removeprefix(f"{one.group} ")
+    name = t("which") if one.name in KINDS else _name(one)
     common: dict[str, Any] = {"help": one.help or None, "disabled": bool(one.off)} | _key(one)
     if one.kind == "choice":
+        common |= {"index": None, "placeholder": t("none")} if one.optional else {}
         st.selectbox(name, one.options, format_func=lambda value: _title(one, value), **common)
     elif one.kind == "switch":
         st.toggle(name, **common)
@@ -146,6 +153,15 @@ def control(one: Setting) -> None:
         st.caption(page.literal(one.off))
 
 
+def _name(one: Setting) -> str:
+    """What a setting is called below the name of its group."""
+    if one.group == "source" and one.kind == "choice" and one.value is None:
+        return t("one more source")
+    whole = label(one.name)
+    short = whole.removeprefix(f"{one.group} ")
+    return whole if short[:1].isdecimal() else short
+
+
 def _key(one: Setting) -> dict[str, Any]:
     """A key of its own where the same setting stands elsewhere on the page too (λ)."""
     key = f"all {one.name}"
@@ -155,8 +171,8 @@ def _key(one: Setting) -> dict[str, Any]:
 
 
 def _title(one: Setting, value: Any) -> str:
-    if one.name in ("source", "target"):
-        return title(value)
+    if one.name in ("target", "source") or one.name.startswith("source."):
+        return title(value) if "/" in str(value) else str(value)
     if one.name in KINDS:
         return str(part(KINDS[one.name], value).title or value)
     return str(value)
@@ -166,5 +182,7 @@ def what_it_does(view: View) -> None:
     """What the settings as they stand will do: the formula, what learns, the time."""
     config = view.config
     time = t("{draws} draws, about {time}.", draws=view.draws, time=state.seconds(config, view.draws))
-    st.code(effect.formula(config), language=None, wrap_lines=True)
+    st.code(mixture.formula(config), language=None, wrap_lines=True)
+    if mixed := mixture.balance(config):
+        st.caption(page.literal(mixed))
     st.caption(page.literal(" ".join(filter(None, (effect.learning(config), effect.not_kept(config), time)))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
@@ -12,7 +13,9 @@ from ctx.i18n import t
 from ctx.lab import curve
 from ctx.lab.answer import Answer
 from ctx.lab.effect import phases
+from ctx.lab.mixture import often
 from ctx.lab.names import short
+from ctx.plan import Phase
 from ctx.readings import Curves
 from ctx.records import Run, Told
 from ctx.ui import page
@@ -34,10 +37,9 @@ def show(found: Answer) -> None:
         points = [read(run, curve.BRIEF if draw == ALL else curve.NAMES) for run in chosen]
         baseline = [read(run, curve.BRIEF) for run in alone] if found.chosen != "target-only" else []
         columns = st.columns(2)
-        for column, context in zip(columns, ("source", "target"), strict=True):
-            if context in found.config.contexts():
-                with column:
-                    _one(found, points, baseline, context, how)
+        for place, context in enumerate(found.config.contexts()):
+            with columns[place % 2]:
+                _one(found, points, baseline, context, how)
 
 
 def _one(found: Answer, runs: list[Curves], alone: list[Curves], context: str, how: curve.How) -> None:
@@ -97,17 +99,31 @@ def _strip(found: Answer, runs: dict[int, Run]) -> None:
     plan = phases(found.config)
     if len(plan) < 2:
         return
-    names = [t("choose"), t("train {name}", name=_context(found, "source"))]
-    names += [t("transfer"), t("train {name}", name=_context(found, "target"))]
+    names = [t("choose")]
+    for phase in plan:
+        names += [t("transfer")] * (len(names) > 1) + [t("train {name}", name=_trained(found, phase))]
     at = len(names)
     active = next((run for run in runs.values() if run.state == "running"), None)
     if not found.over:
-        first = plan[0].epochs * plan[0].updates
-        at = 0 if active is None and not runs else 1 if active is None or active.step < first else 3
-        at = 2 if active is not None and active.step == first else at
+        at = 0 if active is None and not runs else 1 if active is None else _place(plan, active.step)
     shown = [f":blue-background[**{page.literal(n)}**]" if i == at else page.literal(n) for i, n in enumerate(names)]
     st.markdown(" ▸ ".join(shown))
 
 
-def _context(found: Answer, key: str) -> str:
-    return short(found.config.contexts()[key].id)
+def _place(plan: Sequence[Phase], step: int) -> int:
+    """Where in the strip a run stands after so many steps: in a phase, or between two."""
+    for number, phase in enumerate(plan):
+        length = phase.epochs * phase.updates
+        if step < length or number == len(plan) - 1:
+            return 1 + 2 * number - (number > 0 and step == 0)
+        step -= length
+    return 0
+
+
+def _trained(found: Answer, phase: Phase) -> str:
+    """What a phase trains on; how often, where that is not in every step."""
+    contexts = found.config.contexts()
+    return " + ".join(
+        short(contexts[key].id) + (f" ({often(phase.shares[key])})" if key in phase.shares else "")
+        for key in sorted(phase.weights, key=lambda key: key in phase.shares)
+    )

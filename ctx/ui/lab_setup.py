@@ -9,10 +9,10 @@ import streamlit as st
 from ctx import charts
 from ctx.config import check
 from ctx.i18n import t
-from ctx.lab import answer, data, presets
+from ctx.lab import answer, data, effect, presets
 from ctx.lab.applications import amount, applications
 from ctx.lab.link import View
-from ctx.lab.names import short, title
+from ctx.lab.names import joined, short, title
 from ctx.lab.settings import setting
 from ctx.ui import page, state
 
@@ -29,6 +29,7 @@ def show(view: View) -> None:
     _line(view)
     with st.container(key="setup-open" if st.session_state.get(OPEN) else "setup-closed"):
         _question(view)
+        _further(view)
         _examples(view)
     with st.container(key="train-bar"):
         _guess_and_train(view)
@@ -59,7 +60,7 @@ def _change_application() -> None:
 def _line(view: View) -> None:
     """The set-up in one line, for narrow screens."""
     size = view.config.target.size if view.config.target else None
-    source = short(view.config.sources[0].id) if view.config.sources else "–"
+    source = joined(view.config.sources) or "–"
     target = short(view.config.target.id) if view.config.target else "–"
     with st.container(horizontal=True, vertical_alignment="center", key="setup-line"):
         st.html(
@@ -111,6 +112,14 @@ def _question(view: View) -> None:
             help=t("Labelled examples of the target that may be used, selection included. Empty: all there are."),
             **arguments,
         )
+
+
+def _further(view: View) -> None:
+    """The sources beside the first, which stand in all settings."""
+    further = view.config.sources[1:]
+    if further and "source" in effect.schedule_of(view.config).uses:
+        named = [short(one.id) + (f" ({t('weight')} {one.weight:g})" if one.weight != 1 else "") for one in further]
+        st.caption(page.literal(t("Further sources: {names}. All settings has them.", names=", ".join(named))))
 
 
 def _side(name: str, value: str) -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""How contexts mix, before training: what is minimised; how much each loss weighs, and how often each is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ctx.config import RunConfig
+from ctx.errors import CtxError
+from ctx.i18n import t
+from ctx.lab.effect import phases
+from ctx.lab.names import short
+from ctx.plan import Phase, Ramp
+from ctx.study import training_sizes
+
+POINTS = 200  # of the training at which λ is taken, for its mean
+
+
+def formula(config: RunConfig) -> str:
+    """What is minimised, phase by phase, in plain signs: ``L = L(tweets) + 0.1 · L(editorials)``."""
+    names = {key: short(choice.id) for key, choice in config.contexts().items()}
+    return t(", then ").join(_minimised(phase, names) for phase in phases(config))
+
+
+def _minimised(phase: Phase, names: Mapping[str, str]) -> str:
+    """One phase: what varies and what isn't in every step is said behind it."""
+    varying, terms, said = phase.varying(), [], []
+    for key, weight in phase.weights.items():
+        name, first = f"L({names[key]})", weight(0.0)
+        terms.append(f"λ(t) · {name}" if key in varying else name if first == 1 else f"{first:g} · {name}")
+        if key in varying:
+            ends = {"first": f"{first:g}", "last": f"{weight(1.0):g}", "shape": _shape(phase, key)}
+            said.append(t("λ from {first} to {last} ({shape})").format(**ends))
+        if key in phase.shares:
+            said.append(f"{name} {often(phase.shares[key])}")
+    return "; ".join([f"L = {' + '.join(terms)}", *said])
+
+
+def _shape(phase: Phase, key: str) -> str:
+    weight = phase.weights[key]
+    if not isinstance(weight, Ramp):
+        return t("varies")
+    if weight.shape == "step":
+        return t("in one step, after {share} of the training", share=f"{weight.switch:.0%}")
+    return {"linear": t("linear"), "cosine": t("cosine")}.get(weight.shape, weight.shape)
+
+
+def often(share: float) -> str:
+    """A share of the steps in words: ``in every step``, ``in every second step``, ``in 30 % of the steps``."""
+    each = round(1 / share)
+    if abs(share * each - 1) > 1e-6:
+        return t("in {share} of the steps", share=f"{share:.0%}")
+    words = {1: t("in every step"), 2: t("in every second step"), 3: t("in every third step")}
+    return words.get(each) or t("in one step of {n}", n=each)
+
+
+def balance(config: RunConfig) -> str:
+    """How much each loss weighs and how often each context is looked at, where a step sees several; "" elsewhere."""
+    names = {key: short(choice.id) for key, choice in config.contexts().items()}
+    mixed = [phase for phase in phases(config) if len(phase.weights) > 1]
+    said = []
+    for phase in mixed:
+        weights = t("Weight of the loss, in a step that sees all: {each}.", each=_each(_weighed(phase), names))
+        batches = _each({key: often(phase.shares.get(key, 1.0)) for key in phase.weights}, names)
+        if not phase.shares:
+            batches = t("one of each in every step")
+        said.append(f"{weights} {t('Batches: {each}.', each=batches)}")
+    if len(mixed) == 1 and len(phases(config)) == 1:
+        said.append(_examples(mixed[0], config, names))
+    return " ".join(filter(None, said))
+
+
+def _each(said: Mapping[str, str], names: Mapping[str, str]) -> str:
+    return ", ".join(f"{names[key]} {text}" for key, text in said.items())
+
+
+def _weighed(phase: Phase) -> dict[str, str]:
+    """Each context's share of a step's loss, were the losses alike: ``9%``, or ``0% → 9%`` where it varies."""
+    ends = []
+    for progress in (0.0, 1.0):
+        weights = {key: weight(progress) for key, weight in phase.weights.items()}
+        whole = sum(weights.values()) or 1.0
+        ends.append({key: f"{weight / whole:.0%}" for key, weight in weights.items()})
+    first, last = ends
+    return {key: share if not phase.varying() else f"{share} → {last[key]}" for key, share in first.items()}
+
+
+def _examples(phase: Phase, config: RunConfig, names: Mapping[str, str]) -> str:
+    """What one example of the target counts over the training, against one of the source: by λ, batches and sizes."""
+    try:
+        sizes = training_sizes(config)
+    except CtxError:
+        return ""
+    if not {"source", "target"} <= set(phase.weights):
+        return ""
+    counts = {}
+    for key in ("source", "target"):
+        mean = sum(phase.weights[key]((n + 0.5) / POINTS) for n in range(POINTS)) / POINTS
+        counts[key] = mean * phase.shares.get(key, 1.0) / sizes[key]
+    times = counts["target"] / counts["source"]
+    return t(
+        "Over the training one example of {target} counts as much as {n} of {source}.",
+        target=names["target"],
+        n=f"{times:.2g}" if times < 10 else f"{times:,.0f}",
+        source=names["source"],
+    )
