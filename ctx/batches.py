@@ -31,7 +31,7 @@ class Encoded:
     """All examples of a context for one backbone. ``tokens``: whether rows are token ids of differing length.
 
     ``references``: what answers are judged against, one row an example. ``name`` is "" for what is used only once.
-    ``drawn``: the rows of runs so far, by size, seed and how many are tested.
+    ``drawn``: the rows of runs so far, by size, seed and how many are tested; ``context``: the id of the context.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Encoded:
     lengths: np.ndarray
     tokens: bool
     drawn: dict[tuple[int | None, int, int | None], ContextRows] = field(default_factory=dict, compare=False)
+    context: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -196,7 +197,8 @@ def encoded_rows(
     lengths, targets = found["lengths"], found["targets"]
     inputs = inputs or np.split(found["inputs"], np.cumsum(lengths)[:-1])
     references = task.references(examples, targets)
-    return Encoded(name, examples, inputs, targets, references, lengths, inputs[0].dtype == np.int64)
+    tokens = inputs[0].dtype == np.int64
+    return Encoded(name, examples, inputs, targets, references, lengths, tokens, context=context.name)
 
 
 def _stack(targets: list[np.ndarray]) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctx import data
 from ctx.errors import BadInput
 from ctx.parts import Context, Facts, Schedule
-from ctx.registry import part
+from ctx.registry import make, part
 
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
@@ -64,12 +64,13 @@ def check_size(choice: ContextChoice) -> None:
 
 
 def check_objectives(config: RunConfig, facts: Facts) -> None:
-    """The balancer and the penalties mean something in such a run, each once."""
+    """The tuning, the balancer and the penalties mean something in such a run, each once."""
     names = [choice.name for choice in config.penalties]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise BadInput(f"The penalty {twice} is named twice: name it once.")
     chosen = [("balancers", config.balancer.name), *(("penalties", name) for name in names)]
-    unfit: str = next((why for kind, name in chosen if (why := part(kind, name).unfit(facts))), "")
+    unfit: str = make("tunings", config.tuning).unfit(facts, make("backbones", config.backbone))
+    unfit = unfit or next((why for kind, name in chosen if (why := part(kind, name).unfit(facts))), "")
     if unfit:
         raise BadInput(unfit)

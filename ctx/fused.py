@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from ctx.adapters import Thin, Update, mapped, raised, update
 
 if TYPE_CHECKING:
     from ctx.batches import Batch
@@ -42,12 +45,18 @@ class Places(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """What a layer computes with: its parameters, its heads, LayerNorm's ε, dropout of attention and of sums."""
+    """Parameters, heads, LayerNorm's ε, dropout of attention and of sums, what is added to which parameter."""
 
     weights: tuple[Tensor, ...]
     heads: int
     eps: float
     dropout: tuple[float, float]
+    updates: tuple[tuple[int, Update], ...] = ()
+
+    @property
+    def factors(self) -> tuple[Tensor, ...]:
+        """Those of the updates."""
+        return tuple(factor for _, one in self.updates for factor in (one.a, one.b))
 
 
 class Kept(NamedTuple):
@@ -88,18 +97,33 @@ def layer(module: Any) -> Layer | None:
     own, after, last = module.attention.self, module.attention.output, module.output
     norms = after.LayerNorm, last.LayerNorm
     ordered = own.query, own.key, own.value, after.dense, norms[0], module.intermediate.dense, last.dense, norms[1]
-    weights = tuple(tensor for one in ordered for tensor in (one.weight, one.bias))
+    weights = tuple(tensor for one in map(_own, ordered) for tensor in (one.weight, one.bias))
     dropped = (own.dropout.p, last.dropout.p) if module.training else (0.0, 0.0)
     usual = norms[0].eps == norms[1].eps and after.dropout.p == last.dropout.p and max(dropped) < 1
     usual = usual and all(weight is not None and weight.dtype in TYPES for weight in weights)
-    return Layer(weights, own.num_attention_heads, norms[0].eps, dropped) if usual else None
+    pairs = [(2 * i, None if one in norms else update(one)) for i, one in enumerate(ordered)]
+    updates = tuple((place, one) for place, one in pairs if one is not None)
+    return Layer(weights, own.num_attention_heads, norms[0].eps, dropped, updates) if usual else None
+
+
+def _own(part: Any) -> Any:
+    """A norm, or the linear map in what has updates."""
+    return part if isinstance(part, nn.LayerNorm) else mapped(part)
 
 
 def _plain(module: Any) -> bool:
     """Whether every module in a layer is of its usual class, and nobody looks on."""
-    kinds = Counter(type(one) for one in module.modules())
+    kinds = Counter(_kinds(module))
     hooked = any(one._forward_hooks or one._forward_pre_hooks for one in module.modules())
     return kinds == _usual() and not hooked and module.intermediate.intermediate_act_fn.act is nn.functional.gelu
+
+
+def _kinds(module: nn.Module) -> Iterator[type[nn.Module]]:
+    """The classes of a module and of all inside; a linear map with low-rank updates is a linear map."""
+    kind = nn.Linear if mapped(module) is not None else type(module)
+    yield kind
+    for child in module.children() if kind is not nn.Linear else ():
+        yield from _kinds(child)
 
 
 @cache
@@ -154,19 +178,21 @@ def learning(x: Tensor, batch: Batch, layer: Layer) -> Tensor:
     """What the layer makes of a batch's real tokens ``[N, W]``."""
     if layer.heads not in batch.places:
         batch.places[layer.heads] = places(batch, layer.heads)
-    found: Tensor = Fused.apply(x, batch.places[layer.heads], layer, *layer.weights)  # type: ignore[no-untyped-call]
+    found: Tensor = Fused.apply(x, batch.places[layer.heads], layer, *layer.weights, *layer.factors)  # type: ignore[no-untyped-call]
     return found
 
 
 class Fused(torch.autograd.Function):
-    """``Fused.apply(x, places, layer, *layer.weights)``: real tokens ``[N, W]`` to ``[N, W]``; gradients once."""
+    """``Fused.apply(x, places, layer, *layer.weights, *layer.factors)``: real tokens ``[N, W]`` to ``[N, W]``.
+
+    Gradients once. Those of an update's factors are products as thin as they are.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, at: Places, layer: Layer, *weights: Tensor) -> Tensor:
         """Attention, then the inner layer, each with dropout, added to what it read, and normalised."""
-        wq, bq, wk, bk, wv, bv, w_out, b_out, gain_a, bias_a, w_inner, b_inner, w_outer, b_outer, gain_b, bias_b = (
-            weights
-        )
+        given = raised(weights, layer.updates)
+        wq, bq, wk, bk, wv, bv, w_out, b_out, gain_a, bias_a, w_inner, b_inner, w_outer, b_outer, gain_b, bias_b = given
         (count, width), (rows, length), heads = x.shape, (at.keys.shape[0], at.keys.shape[3]), layer.heads
         w_three = torch.cat([wq, wk, wv])
         three = x.new_empty(count + 1, 3 * width)
@@ -189,23 +215,25 @@ class Fused(torch.autograd.Function):
         sum_b = _plus(states, torch.addmm(b_outer, active, w_outer.t()), factors_b)
         out: Tensor
         out, mean_b, rstd_b = torch.native_layer_norm(sum_b, (width,), gain_b, bias_b, layer.eps)
-        ctx.at = at
+        ctx.at, ctx.updates = at, layer.updates
         a = factors_a, sum_a, mean_a, rstd_a
         b = factors_b, sum_b, mean_b, rstd_b
-        given = x, w_three, w_out, gain_a, bias_a, w_inner, w_outer, gain_b, bias_b
-        kept = Kept(*given, query, key, value, seen, factors_seen, mixed, *a, states, inner, active, *b)
-        ctx.save_for_backward(*kept)
+        read = x, w_three, w_out, gain_a, bias_a, w_inner, w_outer, gain_b, bias_b
+        kept = Kept(*read, query, key, value, seen, factors_seen, mixed, *a, states, inner, active, *b)
+        ctx.save_for_backward(*kept, *weights[16:])
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of what wants one."""
-        kept, (first, _, _, *wanted) = Kept(*ctx.saved_tensors), ctx.needs_input_grad
+        size, (first, _, _, *wanted) = len(Kept._fields), ctx.needs_input_grad
+        kept, thin = Kept(*ctx.saved_tensors[:size]), Thin(ctx.updates, ctx.saved_tensors[size:])
         pairs: list[Tensor | None] = []  # of weights and biases, from the last to the first
 
         def linear(into: Tensor, read: Tensor, place: int) -> None:
             pairs[:0] = [into.t() @ read if wanted[place] else None, into.sum(0) if wanted[place + 1] else None]
+            thin.take(into, read, place)
 
         d_b, d_gain, d_bias = _normed(grad, kept.sum_b, kept.mean_b, kept.rstd_b, kept.gain_b, kept.bias_b)
         pairs[:0] = [d_gain, d_bias]
@@ -218,13 +246,15 @@ class Fused(torch.autograd.Function):
         pairs[:0] = [d_gain, d_bias]
         d_out = _times(d_a, kept.factors_a)
         linear(d_out, kept.mixed, 6)
-        if not (first or any(wanted[:6])):
-            return (None, None, None, *[None] * 6, *pairs)
+        if not (first or any(wanted[:6]) or any(place < 6 for place, _ in ctx.updates)):
+            return (None, None, None, *[None] * 6, *pairs, *thin.found)
         d_three, width = _attended(kept, ctx.at, d_out), kept.x.shape[1]
-        weights = torch.split(d_three.t() @ kept.x, width) if any(wanted[:6]) else [None] * 3
+        weights = torch.split(d_three.t() @ kept.x, width) if any(wanted[:6:2]) else [None] * 3
         biases = torch.split(d_three.sum(0), width)
         pairs[:0] = [one for pair in zip(weights, biases, strict=True) for one in pair]
-        return (torch.addmm(d_a, d_three, kept.w_three) if first else None, None, None, *pairs)
+        for place, into in zip((0, 2, 4), torch.split(d_three, width, 1), strict=True):
+            thin.take(into, kept.x, place)
+        return (torch.addmm(d_a, d_three, kept.w_three) if first else None, None, None, *pairs, *thin.found)
 
 
 def _normed(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -28,6 +28,13 @@ def readout_knob(**bounds: Any) -> Any:
     return knob(None, help, flag="readout", ge=0, **bounds)
 
 
+def rate_knob() -> Any:
+    """The knob of a tuning of which few parameters learn, which want larger steps than all do."""
+    return knob(
+        10.0, "Times the learning rate of the layers: few parameters want larger steps.", gt=0, le=1000, log=True
+    )
+
+
 def decoder_knob() -> Any:
     """The knob of a tuning that may leave the lowest parts of a head that writes as they are."""
     help = (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from ctx.i18n import t
 
 Row = Mapping[Hashable, object]
 CONTEXTS = ("source", "target")
@@ -57,6 +60,22 @@ def piece(name: str, value: object) -> str:
         return written(value)
     spoken = {"lam": "λ", "lam_from": "λ from"}.get(knob) or knob.replace("_", " ").replace(".", " ")
     return f"{kind} {spoken} {written(value)}" if kind in CONTEXTS else f"{spoken} {written(value)}"
+
+
+def whose(final: Mapping[str, Any] | None, key: str, context: str) -> str:
+    """Whose modules answer for a context, in a sentence, by a run's results; "" where contexts have none of their own.
+
+    ``key``: the context's in the run ("target"); ``context``: its id.
+    """
+    found: Sequence[str] = ((final or {}).get("modules") or {}).get(key) or ()
+    if not found:
+        return ""
+    if context in found:
+        return t("The module of {context} answers.", context=context)
+    if len(found) == 1:
+        return t("{context} has no module of its own: that of {other} answers.", context=context, other=found[0])
+    names = ", ".join(found)
+    return t("{context} has no module of its own: the mean of {others} answers.", context=context, others=names)
 
 
 def written(value: object) -> str:

@@ -70,7 +70,7 @@ class PackedLayer(AttentionLayer):
             return super().forward(hidden, batch)
         x = hidden.flatten(0, 1).index_select(0, batch.real)  # [N, W], the real tokens
         plain = fused.layer(layer) if torch.is_grad_enabled() else None
-        if plain is not None and (x.requires_grad or any(weight.requires_grad for weight in plain.weights)):
+        if plain is not None and (x.requires_grad or any(p.requires_grad for p in plain.weights + plain.factors)):
             return _placed(fused.learning(x, batch, plain), batch)
         own = layer.attention.self
         query, key, value = (self._heads(part(x), batch) for part in (own.query, own.key, own.value))

@@ -29,6 +29,10 @@ LARGE = (
 class Model(nn.Module):
     """Blocks are called ``block(hidden, batch)`` in order; a head reads what the last one gives."""
 
+    backbone: Backbone  # what its blocks were made by, and the contexts of its run by their keys, those it learns from
+    contexts: Mapping[str, ContextRows]
+    learnt: Collection[str]
+
     def __init__(self, blocks: list[tuple[str, nn.Module]], heads: Mapping[str, nn.Module], width: int = 0) -> None:
         """``width``: of the states that the heads read."""
         super().__init__()
@@ -111,7 +115,8 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     """The model of a run. The draw's seed sets every random weight, the same in every arm."""
     backbone: Backbone = make("backbones", config.backbone)
     tuning: Tuning = make("tunings", config.tuning)
-    frozen = 0 if tuning.changes_model() else tuning.frozen(backbone.layers())
+    layers = backbone.layers()
+    frozen = min(tuning.frozen(layers), tuning.unchanged(layers))
     torch.manual_seed(config.seed)
     blocks, width = pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
     if not frozen:
@@ -122,7 +127,11 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
         pools = [rows.encoded.targets[rows.pool] for rows in contexts.values() if space_of(rows.context.labels) == name]
         torch.manual_seed(config.seed)
         heads[name] = task.head(Space(labels, width, backbone, pools))
-    return Model([*blocks, ("readout", task.readout())], heads, width)
+    model = Model([*blocks, ("readout", task.readout())], heads, width)
+    uses = make("schedules", config.schedule).uses
+    model.backbone, model.contexts = backbone, contexts
+    model.learnt = [key for key in contexts if key.split(".")[0] in uses]
+    return model
 
 
 def weights_name(config: RunConfig) -> str:

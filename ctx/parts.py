@@ -20,7 +20,9 @@ from ctx.knobs import Knobs as Knobs
 from ctx.knobs import Part as Part
 from ctx.knobs import decoder_knob as decoder_knob
 from ctx.knobs import knob as knob
+from ctx.knobs import rate_knob as rate_knob
 from ctx.knobs import readout_knob as readout_knob
+from ctx.matrices import Matrix as Matrix
 from ctx.objectives import Balancer as Balancer
 from ctx.objectives import Begin as Begin
 from ctx.objectives import Facts as Facts
@@ -78,6 +80,14 @@ class Backbone(Part):
     def parameters(self) -> list[int]:
         """How many parameters the embedding and each layer hold, lowest first. No torch."""
         raise NotImplementedError
+
+    def matrices(self) -> list[Matrix]:
+        """The linear maps of each layer; [] where it is no layer of attention and feed-forward. No torch."""
+        return []
+
+    def biases(self) -> list[int]:
+        """How many biases the embedding and each layer hold, lowest first, those of norms counted. No torch."""
+        return []
 
     def digest(self, seed: int) -> str:
         """Names the weights it starts from."""
@@ -152,6 +162,10 @@ class Tuning(Part):
     def check(self, layers: int) -> None:
         """Raise BadInput if the knobs don't fit a backbone of so many layers."""
 
+    def unfit(self, facts: Facts, backbone: Backbone) -> str:
+        """Why it means nothing in a run, in a sentence that says what to do instead; "" where it does. No torch."""
+        return ""
+
     def canonical(self, layers: int) -> Choice:
         """The tuning that trains alike under one name (freeze with all layers is head)."""
         return Choice(name=self.name, knobs=self.knobs.model_dump())
@@ -164,8 +178,20 @@ class Tuning(Part):
         """How many parts of a head that writes stay frozen, lowest first; for the page. No torch."""
         return int(getattr(self.knobs, "decoder", 0))
 
+    def learns(self, backbone: Backbone, contexts: int = 1) -> int:
+        """How many parameters of the encoder learn, those it adds too, with so many contexts to train on. No torch."""
+        return sum(backbone.parameters()[self.frozen(backbone.layers()) :])
+
+    def extra(self, backbone: Backbone, contexts: int = 1) -> int:
+        """How many parameters it adds to the encoder. No torch."""
+        return 0
+
+    def unchanged(self, layers: int) -> int:
+        """How many of the lowest blocks, the embedding counted, its `install` leaves as they are. No torch."""
+        return 0 if self.changes_model() else layers + 1
+
     def install(self, model: Model) -> None:
-        """Change the model once, before training (insert adapters)."""
+        """Change the model once, before training (insert adapters). The draw's seed has just been set."""
 
     @classmethod
     def changes_model(cls) -> bool:
@@ -175,6 +201,10 @@ class Tuning(Part):
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
         """What learns in this epoch: (parameters, learning-rate factor). All else is frozen."""
         raise NotImplementedError
+
+    def found(self, model: Model) -> dict[str, Any]:
+        """What the results of a finished run tell of it, as plain data."""
+        return {}
 
 
 class Pool(Protocol):
@@ -245,3 +275,13 @@ def readout_layer(readout: int | None, layers: int) -> int:
     if readout is not None and readout > layers:
         raise BadInput(f"The read-out layer is {readout}, and this backbone has {layers}: choose from 0 to {layers}.")
     return layers if readout is None else readout
+
+
+def no_matrices(tuning: Tuning, backbone: Backbone) -> str:
+    """Why a tuning of the layers' matrices means nothing on a backbone, in a sentence; "" where it does."""
+    if backbone.matrices():
+        return ""
+    return (
+        f"The tuning {tuning.name} adds to the matrices of attention and feed-forward, and {backbone.name} has none: "
+        "choose another tuning (full, bitfit), or a transformer as the backbone."
+    )

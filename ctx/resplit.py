@@ -23,6 +23,7 @@ def taken(encoded: Encoded, rows: np.ndarray) -> Encoded:
         encoded.references[rows],
         encoded.lengths[rows],
         encoded.tokens,
+        context=encoded.context,
     )
 
 

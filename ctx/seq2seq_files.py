@@ -14,6 +14,7 @@ from typing import Any
 
 from ctx import folders
 from ctx.errors import BadInput
+from ctx.matrices import Matrix, bart, t5
 
 WHAT = "an encoder-decoder"
 # Each family, and the files that transformers makes its tokenizer of where there is no tokenizer.json.
@@ -34,7 +35,7 @@ class Sizes:
     """How an encoder-decoder is built: ``layers`` of each side, width, input positions (0: any number).
 
     ``encoder`` and ``decoder`` count the parameters: embedding first, then each layer; the decoder's last number is
-    what lies above its layers.
+    what lies above its layers. ``biases``: those of the encoder, alike; ``matrices``: of each of its layers.
     """
 
     family: str
@@ -43,6 +44,8 @@ class Sizes:
     positions: int
     encoder: tuple[int, ...]
     decoder: tuple[int, ...]
+    matrices: tuple[Matrix, ...]
+    biases: tuple[int, ...]
 
 
 def sizes(folder: Path) -> Sizes:
@@ -70,7 +73,8 @@ def _t5(folder: Path, found: dict[str, Any]) -> Sizes:
         side[1] += buckets * heads  # the first layer holds the table of relative positions
     encoder[-1] += w
     above = w + (pieces * w if own_output(folder) else 0)
-    return Sizes(found["model_type"], (lower, upper), w, 0, tuple(encoder), (*decoder, above))
+    matrices, biases = tuple(t5(w, kv * heads, feed, gated)), (0,) * (lower + 1)
+    return Sizes(found["model_type"], (lower, upper), w, 0, tuple(encoder), (*decoder, above), matrices, biases)
 
 
 def _bart(folder: Path, found: dict[str, Any]) -> Sizes:
@@ -86,7 +90,11 @@ def _bart(folder: Path, found: dict[str, Any]) -> Sizes:
     decoder = [(own or pieces) * w + around, *[2 * attention + 2 * w * feed_above + feed_above + w + 6 * w] * upper]
     encoder[-1] += norm
     above = norm + ((own or pieces) * w if own_output(folder) else 0)
-    return Sizes(family, (lower, upper), w, places, tuple(encoder), (*decoder, above))
+    biases = [w if learned else 0] + [7 * w + feed] * lower
+    biases[-1] += w if norm else 0
+    return Sizes(
+        family, (lower, upper), w, places, tuple(encoder), (*decoder, above), tuple(bart(w, feed)), tuple(biases)
+    )
 
 
 def own_output(folder: Path) -> bool:

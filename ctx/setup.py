@@ -33,7 +33,8 @@ class Setup:
         }
         self.tuning: Tuning = make("tunings", config.tuning)
         self.weights = weights_name(config)  # what the frozen blocks hold at the start
-        if self.tuning.changes_model():
+        layers = self.backbone.layers()
+        if self.tuning.unchanged(layers) < self.tuning.frozen(layers):
             self.weights += config.tuning.model_dump_json()
         sizes = {key: len(rows.learn) for key, rows in self.rows.items()}
         self.phases = make("schedules", config.schedule).phases(config, sizes)

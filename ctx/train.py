@@ -57,7 +57,9 @@ class Trainer:
         """The model as the draw's seed gives it, the tuning installed."""
         setup = self.setup
         self.model: Model = build(setup.config, setup.rows, setup.task)
-        setup.tuning.install(self.model)
+        if setup.tuning.changes_model():
+            torch.manual_seed(setup.config.seed)
+            setup.tuning.install(self.model)
         self.at.touched = []
 
     def _fresh_optimiser(self) -> None:
@@ -258,6 +260,7 @@ class Trainer:
     def _end(self) -> Event:
         final, outputs = self.evaluator.test()
         final |= {"parameters": self.model.counts(self.at.touched), "steps": self.setup.steps}
+        final |= self.setup.tuning.found(self.model)
         self.frozen.forget()
         results = final | self.at.results(self.setup.rows)
         return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, results, outputs)

@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
     "ground": "errors memory home filelock manifest plan knobs metrics i18n kept migrations.versions",
-    "parts": "parts context task objectives pieces",
+    "parts": "parts context task objectives pieces matrices",
     "what parts use": (
         "balancing fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged "
         "rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording "
-        "distance aligning guarding pull"
+        "distance aligning guarding pull adapters nearest"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),

@@ -56,6 +56,18 @@ class E5(parts.Backbone):
         """Embedding 96.2 M, then 1.77 M a layer."""
         return [96_212_352] + [1_774_464] * self.layers()
 
+    def matrices(self) -> list[parts.Matrix]:
+        """BERT's."""
+        from ctx.matrices import bert
+
+        return bert(WIDTH, 4 * WIDTH)
+
+    def biases(self) -> list[int]:
+        """Of the embedding's norm, then of six maps and two norms a layer."""
+        from ctx.matrices import bert_biases
+
+        return bert_biases(WIDTH, 4 * WIDTH, self.layers())
+
     def digest(self, seed: int) -> str:
         """The archive's hash, what is made of it, and where texts are cut."""
         return f"{ASSET.sha256}:{self.MADE}:{self.POSITIONS}"

@@ -64,6 +64,10 @@ class Folder(parts.Backbone):
 
         return configuration(self.folder())
 
+    def _sizes(self) -> tuple[int, int]:
+        found = self.configuration()
+        return int(found["hidden_size"]), int(found["intermediate_size"])
+
     def layers(self) -> int:
         """The layers up to the read-out."""
         return parts.readout_layer(self.knobs.readout, int(self.configuration()["num_hidden_layers"]))
@@ -71,9 +75,21 @@ class Folder(parts.Backbone):
     def parameters(self) -> list[int]:
         """Embedding and layers by the BERT formula."""
         c = self.configuration()
-        w, inner = int(c["hidden_size"]), int(c["intermediate_size"])
+        w, inner = self._sizes()
         rows = int(c["vocab_size"]) + int(c["max_position_embeddings"]) + int(c.get("type_vocab_size", 1))
         return [rows * w + 2 * w] + [4 * (w * w + w) + 2 * w * inner + inner + w + 4 * w] * self.layers()
+
+    def matrices(self) -> list[parts.Matrix]:
+        """BERT's."""
+        from ctx.matrices import bert
+
+        return bert(*self._sizes())
+
+    def biases(self) -> list[int]:
+        """Of the embedding's norm, then of six maps and two norms a layer."""
+        from ctx.matrices import bert_biases
+
+        return bert_biases(*self._sizes(), self.layers())
 
     def digest(self, seed: int) -> str:
         """The hash of the weights, the configuration and the tokenizer."""

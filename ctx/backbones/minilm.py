@@ -48,6 +48,18 @@ class MiniLM(parts.Backbone):
         """Embedding 11.9 M, then 1.77 M a layer."""
         return [11_917_440] + [1_774_464] * self.layers()
 
+    def matrices(self) -> list[parts.Matrix]:
+        """BERT's."""
+        from ctx.matrices import bert
+
+        return bert(WIDTH, 4 * WIDTH)
+
+    def biases(self) -> list[int]:
+        """Of the embedding's norm, then of six maps and two norms a layer."""
+        from ctx.matrices import bert_biases
+
+        return bert_biases(WIDTH, 4 * WIDTH, self.layers())
+
     def digest(self, seed: int) -> str:
         """The archive's hash."""
         return ASSET.sha256

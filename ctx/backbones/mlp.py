@@ -31,6 +31,10 @@ class Mlp(parts.Backbone):
         """The inputs hold none, the hidden layer 550."""
         return [0, WIDTH * HIDDEN + HIDDEN]
 
+    def biases(self) -> list[int]:
+        """The hidden layer's."""
+        return [0, HIDDEN]
+
     def digest(self, seed: int) -> str:
         """Random weights: the draw's seed names them."""
         return f"mlp:{seed}"

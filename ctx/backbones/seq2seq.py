@@ -80,6 +80,14 @@ class Seq2Seq(parts.Backbone):
         """The encoder's embedding and layers."""
         return list(self.sizes().encoder)
 
+    def matrices(self) -> list[parts.Matrix]:
+        """The encoder's."""
+        return list(self.sizes().matrices)
+
+    def biases(self) -> list[int]:
+        """The encoder's; T5 has none."""
+        return list(self.sizes().biases)
+
     def decoder_parameters(self) -> list[int]:
         """The decoder's embedding and layers, and what lies above them."""
         return list(self.sizes().decoder)

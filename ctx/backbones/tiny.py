@@ -46,6 +46,18 @@ class Tiny(parts.Backbone):
         layer = 4 * (w * w + w) + (w * 2 * w + 2 * w) + (2 * w * w + w) + 4 * w
         return [(VOCABULARY + POSITIONS + 1) * w + 2 * w] + [layer] * self.layers()
 
+    def matrices(self) -> list[parts.Matrix]:
+        """BERT's."""
+        from ctx.matrices import bert
+
+        return bert(self.knobs.width, 2 * self.knobs.width)
+
+    def biases(self) -> list[int]:
+        """Of the embedding's norm, then of six maps and two norms a layer."""
+        from ctx.matrices import bert_biases
+
+        return bert_biases(self.knobs.width, 2 * self.knobs.width, self.layers())
+
     def digest(self, seed: int) -> str:
         """Random weights: the draw's seed and the size name them."""
         return f"tiny:{self.knobs.layers}:{self.knobs.width}:{seed}"

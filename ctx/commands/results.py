@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ctx.commands.output import Value, emit, literal, note, table, when
+from ctx.labels import whose
 from ctx.registry import part, task_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def lines(run: Run) -> list[str]:
         found += [f"  {line}" for line in _tested(run)]
         learn = (run.final.get("parameters") or {}).get("learn")
         found.append(f"  {learn:,} parameters learnt in {run.final.get('train_seconds', 0):.1f} s" if learn else "")
+        found += [f"  {whose(run.final, key, name)}" for key, name in contexts(run.settings).items()]
         n = run.final.get("taken_over")
         found.append(f"  its first {n} updates are those of a run with the same source" if n else "")
     elif run.steps:

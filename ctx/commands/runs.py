@@ -150,15 +150,19 @@ def predict(
     run: Id, text: Annotated[str, typer.Argument(metavar="TEXT", help="A sentence to judge.")], json: Json = False
 ) -> None:
     """Let a finished run judge a sentence of your own."""
+    from ctx.labels import whose
     from ctx.predict import of_run
     from ctx.store import open_store
 
     found = open_store().run(run)
     said = of_run(found, text)
+    whose_module = whose(found.final, "target", found.settings["target"]["id"])
+    document = {"run": found.id, "text": text} | ({"module": whose_module} if whose_module else {})
+    more = [whose_module] if whose_module else []
     if isinstance(said, str):
-        emit({"run": found.id, "text": text, "answer": said}, [said], json)
+        emit(document | {"answer": said}, [said, *more], json)
     else:
-        emit({"run": found.id, "text": text, "labels": said}, [f"{n} {p:.0%}" for n, p in said.items()], json)
+        emit(document | {"labels": said}, [*(f"{n} {p:.0%}" for n, p in said.items()), *more], json)
 
 
 def compare(runs: Ids, json: Json = False) -> None:

@@ -6,7 +6,7 @@ from ctx import data
 from ctx.config import RunConfig, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
-from ctx.parts import Backbone, Schedule
+from ctx.parts import Backbone, Schedule, Tuning
 from ctx.plan import Phase
 from ctx.registry import make, part, registry
 from ctx.study import training_sizes
@@ -46,6 +46,8 @@ def learning(config: RunConfig) -> str:
     sizes, own = backbone.parameters(), backbone.decoder_parameters()
     total, learn = millions(sum(sizes) + sum(own)), millions(sum(sizes[frozen:]) + sum(own[parts:]))
     below = _decoder(parts, config.task().decoder_parts(backbone))
+    if said := _few(config, backbone, sum(own[parts:])):
+        return f"{said} {below}".strip()
     if frozen >= blocks and not own:
         text = t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
     elif frozen == parts == 0:
@@ -56,6 +58,24 @@ def learning(config: RunConfig) -> str:
         k = max(frozen - 1, 0)
         text = t("{k} of {n} frozen: {learn} of {total} parameters learn.", k=k, n=blocks - 1, learn=learn, total=total)
     return f"{text} {below}".strip()
+
+
+def _few(config: RunConfig, backbone: Backbone, decoder: int) -> str:
+    """What learns where that is new, or a few parameters of every layer; "" where it is whole layers."""
+    tuning: Tuning = make("tunings", config.tuning)
+    if type(tuning).learns is Tuning.learns:
+        return ""
+    trained = sum(key.split(".")[0] in schedule_of(config).uses for key in config.contexts())
+    new, learn = tuning.extra(backbone, trained), tuning.learns(backbone, trained)
+    total = millions(sum(backbone.parameters()))
+    if not new:
+        text = t("{learn} of the encoder's {total} parameters learn", learn=millions(learn), total=total)
+    elif learn == new:
+        text = t("{new} new parameters learn; the encoder's {total} stay as they are", new=millions(new), total=total)
+    else:
+        text = t("{new} new parameters learn, and all {total} of the encoder's", new=millions(new), total=total)
+    more = t("; of the decoder {n} learn", n=millions(decoder)) if decoder else ""
+    return t("{what}{more}.", what=text, more=more)
 
 
 def _every(backbone: Backbone, total: str) -> str:

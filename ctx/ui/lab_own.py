@@ -9,6 +9,7 @@ import streamlit as st
 from ctx import charts
 from ctx.dispatch import ensure
 from ctx.i18n import t
+from ctx.labels import whose
 from ctx.records import WAITING
 from ctx.ui import page, state
 
@@ -43,6 +44,9 @@ def show(runs: list[str]) -> None:
             f'<div style="opacity:.75;font-size:.85em">{escape(t("without source"))}: {_said(alone)} → '
             f"{escape(t('now'))}: <b>{_said(now)}</b></div></div>"
         )
+        answering = page.store().run(runs[-1])
+        if module := whose(answering.final, "target", answering.settings["target"]["id"]):
+            st.caption(page.literal(module))
 
 
 def _said(shares: dict[str, float] | str) -> str:

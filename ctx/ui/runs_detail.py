@@ -15,7 +15,7 @@ from ctx.config import ContextChoice
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.settings import Setting, settings
-from ctx.labels import written
+from ctx.labels import whose, written
 from ctx.records import Run
 from ctx.repeat import command
 from ctx.results import metrics_of, per_class_rows
@@ -50,6 +50,8 @@ def results(run: Run) -> None:
                 seconds=f"{final.get('train_seconds') or 0:.1f}",
             )
         )
+        for sentence in filter(None, (whose(final, key, choice.id) for key, choice in _contexts(run).items())):
+            st.caption(literal(sentence))
         if n:
             st.caption(
                 t("Its first {n} updates are those of a run with the same source: they were not made twice.", n=n)
