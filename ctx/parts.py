@@ -18,9 +18,11 @@ from ctx.errors import BadInput
 from ctx.knobs import Choice as Choice
 from ctx.knobs import Knobs as Knobs
 from ctx.knobs import Part as Part
+from ctx.knobs import decay_knob as decay_knob
 from ctx.knobs import decoder_knob as decoder_knob
 from ctx.knobs import knob as knob
 from ctx.knobs import readout_knob as readout_knob
+from ctx.knobs import reinit_knob as reinit_knob
 from ctx.objectives import Balancer as Balancer
 from ctx.objectives import Begin as Begin
 from ctx.objectives import Facts as Facts
@@ -28,7 +30,7 @@ from ctx.objectives import Penalty as Penalty
 from ctx.objectives import Stateful as Stateful
 from ctx.objectives import Step as Step
 from ctx.pieces import Pieces as Pieces
-from ctx.plan import Phase
+from ctx.plan import Phase, Progress
 from ctx.task import Metric as Metric
 from ctx.task import Space as Space
 from ctx.task import Task as Task
@@ -113,6 +115,15 @@ class Backbone(Part):
         """The named blocks, lowest first (the embedding is the first), and the width of the last one's output."""
         raise NotImplementedError
 
+    def renew(self, layer: nn.Module) -> None:
+        """Draw the weights of one of its layers anew, from the global generator, as before pretraining."""
+        raise NotImplementedError
+
+    @classmethod
+    def renews(cls) -> bool:
+        """Whether it can: whether its layers are pretrained, and of a kind that is known how to begin."""
+        return cls.renew is not Backbone.renew
+
     def decoder(self) -> nn.Module | None:
         """A fresh head that writes texts, as `ctx.writer.Writer` does, where the backbone brings one of its own."""
         return None
@@ -145,13 +156,39 @@ class Tuning(Part):
     def check(self, layers: int) -> None:
         """Raise BadInput if the knobs don't fit a backbone of so many layers."""
 
+    def fitted(self, layers: int) -> dict[str, Any]:
+        """The knobs to change, so that the others fit a backbone of so many layers."""
+        return {}
+
     def canonical(self, layers: int) -> Choice:
         """The tuning that trains alike under one name (freeze with all layers is head)."""
         return Choice(name=self.name, knobs=self.knobs.model_dump())
 
     def frozen(self, layers: int) -> int:
-        """How many blocks, the embedding counted, stay frozen from the start; for the page. No torch."""
+        """How many blocks, the embedding counted, stay frozen from the start to the end. No torch."""
         return 0
+
+    def learning(self, layers: int, epoch: int) -> list[bool]:
+        """Whether the embedding and each layer, lowest first, learn in an epoch of a phase, from 0. No torch."""
+        frozen = self.frozen(layers)
+        return [False] * frozen + [True] * (layers + 1 - frozen)
+
+    def rates(self, layers: int, epoch: int) -> list[float]:
+        """The factor that the learning rate of the embedding and of each layer has then; 0 where it is frozen.
+
+        decay^(l - L) for layer l of L, the embedding being layer 0 (Howard & Ruder 2018, section 3.2).
+        """
+        decay: float = getattr(self.knobs, "decay", 1.0)
+        learning = self.learning(layers, epoch)
+        return [decay ** (block - layers) if learns else 0.0 for block, learns in enumerate(learning)]
+
+    def renewed(self) -> int:
+        """How many of the highest layers begin with weights drawn anew. No torch."""
+        return int(getattr(self.knobs, "reinit", 0))
+
+    def unchanged(self, layers: int) -> int:
+        """How many of the lowest blocks, the embedding counted, begin as the backbone has them. No torch."""
+        return layers + 1 - self.renewed()
 
     def frozen_decoder(self) -> int:
         """How many parts of a head that writes stay frozen, lowest first; for the page. No torch."""
@@ -165,9 +202,12 @@ class Tuning(Part):
         """Whether it has an `install` of its own."""
         return cls.install is not Tuning.install
 
-    def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """What learns in this epoch: (parameters, learning-rate factor). All else is frozen."""
-        raise NotImplementedError
+    def groups(self, model: Model, progress: Progress) -> list[tuple[list[nn.Parameter], float]]:
+        """What learns in this epoch: (parameters, learning-rate factor). All else is frozen.
+
+        The blocks as `rates` says, and the heads, but for what a decoder keeps frozen.
+        """
+        return model.rated(self.rates(model.layers, progress.epoch), self.frozen_decoder())
 
 
 class Pool(Protocol):
