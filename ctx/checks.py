@@ -55,7 +55,7 @@ def check_roles(config: RunConfig, schedule: Schedule, contexts: dict[str, Conte
 
 def check_renewed(tuning: Tuning, backbone: Backbone) -> None:
     """Layers are drawn anew only where they were pretrained, and where they learn from the start."""
-    wanted, layers = tuning.renewed(), backbone.layers()
+    wanted = tuning.renewed()
     if wanted and not backbone.renews():
         raise BadInput(
             f"reinit draws pretrained layers of an encoder anew, and {backbone.name} has none that it could draw: "
@@ -63,10 +63,11 @@ def check_renewed(tuning: Tuning, backbone: Backbone) -> None:
         )
     most = renewable(tuning, backbone)
     if wanted > most:
+        learn = {0: "no layer learns", 1: "only the highest layer learns"}
         raise BadInput(
-            f"reinit is {wanted}, and of these {layers} layers {most or 'none'} of the highest "
-            f"{'learns' if most == 1 else 'learn'} from the start: what is drawn anew has to learn. "
-            f"Choose {f'reinit from 0 to {most}' if most else 'reinit 0'}, or let more layers learn."
+            f"reinit is {wanted}, and {learn.get(most, f'only the highest {most} layers learn')} from the start: what "
+            f"is drawn anew has to learn. Choose {f'reinit from 0 to {most}' if most else 'reinit 0'}, or let more "
+            "layers learn."
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctx.config import RunConfig
 
+
 class Progress(float):
     """The share of a phase that lies behind as one of its epochs begins, from 0 to 1; ``epoch`` counts them from 0."""
 

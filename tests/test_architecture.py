@@ -34,7 +34,7 @@ LAYERS = {
         "train warm measure embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
-    "maps": "lab.names lab.effect lab.settings sweeps.plan sweeps.search",
+    "maps": "lab.names lab.learned lab.effect lab.settings sweeps.plan sweeps.search",
     "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_maps charts_paths charts_runs curves readings compare labels overlay repeat results "

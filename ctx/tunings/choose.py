@@ -48,7 +48,8 @@ class Choose(parts.Tuning):
 
     def fitted(self, layers: int) -> dict[str, Any]:
         """Those that there are."""
-        return {"learn": _written({block for block in self._blocks() if block <= layers})}
+        blocks = self._blocks()
+        return {"learn": _written({n for n in blocks if n <= layers})} if max(blocks, default=0) > layers else {}
 
     def canonical(self, layers: int) -> parts.Choice:
         """Every layer is full, the highest without a gap are freeze, none is head; else they are named in order."""
