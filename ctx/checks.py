@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ctx import data
 from ctx.errors import BadInput
-from ctx.parts import Context, Facts, Schedule
+from ctx.parts import Backbone, Context, Facts, Schedule, Tuning
 from ctx.registry import make, part
 
 if TYPE_CHECKING:
@@ -51,6 +51,32 @@ def check_roles(config: RunConfig, schedule: Schedule, contexts: dict[str, Conte
                 f"{schedule.name} can't be scored on {contexts['target'].name}: its labels are not the source's, "
                 "so its head would be untrained. Choose a schedule that trains on the target."
             )
+
+
+def check_renewed(tuning: Tuning, backbone: Backbone) -> None:
+    """Layers are drawn anew only where they were pretrained, and where they learn from the start."""
+    wanted = tuning.renewed()
+    if wanted and not backbone.renews():
+        raise BadInput(
+            f"reinit draws pretrained layers of an encoder anew, and {backbone.name} has none that it could draw: "
+            "choose reinit 0 or another backbone."
+        )
+    most = renewable(tuning, backbone)
+    if wanted > most:
+        learn = {0: "no layer learns", 1: "only the highest layer learns"}
+        raise BadInput(
+            f"reinit is {wanted}, and {learn.get(most, f'only the highest {most} layers learn')} from the start: what "
+            f"is drawn anew has to learn. Choose {f'reinit from 0 to {most}' if most else 'reinit 0'}, or let more "
+            "layers learn."
+        )
+
+
+def renewable(tuning: Tuning, backbone: Backbone) -> int:
+    """How many of the highest layers may be drawn anew: those that learn from the start. No torch."""
+    if not backbone.renews():
+        return 0
+    layers = tuning.learning(backbone.layers(), 0)[1:]
+    return next((n for n, learns in enumerate(reversed(layers)) if not learns), len(layers))
 
 
 def check_size(choice: ContextChoice) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ctx import data
-from ctx.checks import check_augment, check_objectives, check_roles, check_size, one_application
+from ctx.checks import check_augment, check_objectives, check_renewed, check_roles, check_size, one_application
 from ctx.errors import BadInput
 from ctx.parts import Backbone, Choice, Context, Facts, Schedule, Task, Tuning
 from ctx.registry import make, part, task_of
@@ -169,7 +169,9 @@ def check(config: RunConfig) -> RunConfig:
             f"The backbone {config.backbone.name} is for {', '.join(backbone.applications)}, "
             f"and these contexts are {application}: choose another backbone."
         )
-    make("tunings", config.tuning).check(backbone.layers())
+    tuning: Tuning = make("tunings", config.tuning)
+    tuning.check(backbone.layers())
+    check_renewed(tuning, backbone)
     _check_decoder(config)
     check_augment(config, application)
     check_roles(config, schedule, contexts)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LARGE = 100_000  # pieces
+SPREAD = 0.02
 
 
 def blocks_of(model: Any, layers: int) -> list[tuple[str, nn.Module]]:
@@ -29,6 +30,20 @@ def blocks_of(model: Any, layers: int) -> list[tuple[str, nn.Module]]:
     kinds = [PackedLayer if isinstance(layer, BertLayer) else AttentionLayer for layer in model.encoder.layer[:layers]]
     inner = [(f"layer{i + 1}", kind(model.encoder.layer[i])) for i, kind in enumerate(kinds)]
     return [("embedding", TakeInputs(model.embeddings)), *inner]
+
+
+def renew(layer: nn.Module) -> None:
+    """Draw a layer of BERT's kind anew, as before pretraining (Devlin et al. 2019): what Zhang et al. (2021) do.
+
+    Weights from a normal distribution of standard deviation 0.02, biases 0, norms 1.
+    """
+    for module in layer.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=SPREAD)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
 
 
 def pretrained(folder: Path) -> Any:

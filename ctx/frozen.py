@@ -45,11 +45,11 @@ class Frozen:
     def beginning(self) -> Iterator[None]:
         """Before any update: all blocks give what they give every run that begins with the same pretrained weights.
 
-        Not in half precision, where the numbers say at which depth they were rounded, nor in a model that its tuning
-        has changed, whose new weights differ from draw to draw.
+        Not in half precision, where the numbers say at which depth they were rounded, nor those that the tuning has
+        changed, whose new weights differ from draw to draw.
         """
-        if self.lasting and not self.setup.config.half and not self.setup.tuning.changes_model():
-            self.reach = len(self.model.blocks)
+        if self.lasting and not self.setup.config.half:
+            self.reach = max(self.depth, self.setup.unchanged)
         yield
         self.reach = self.depth
 

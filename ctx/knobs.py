@@ -44,6 +44,24 @@ def decoder_knob() -> Any:
     return knob(0, help, flag="freeze-decoder", ge=0)
 
 
+def decay_knob() -> Any:
+    """The knob of a tuning whose lower layers may learn slower than its higher ones."""
+    help = (
+        "How many times slower each layer learns than the one above it (discriminative rates, Howard & Ruder 2018, who "
+        "use 2.6); 1: all alike."
+    )
+    return knob(1.0, help, flag="lr-decay", log=True, ge=1, le=10)
+
+
+def reinit_knob() -> Any:
+    """The knob of a tuning that may draw the highest layers anew before training."""
+    help = (
+        "How many of the highest layers forget what they were pretrained on: they begin with random weights, from the "
+        "draw's seed (Zhang et al. 2021)."
+    )
+    return knob(0, help, flag="reinit", ge=0)
+
+
 class Choice(BaseModel):
     """A part by name with its knobs, kept as plain data: ``{"name": "joint", "knobs": {"lam": 0.1}}``."""
 

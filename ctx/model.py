@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,20 @@ class Model(nn.Module):
         assert hidden is not None
         return hidden
 
+    @property
+    def layers(self) -> int:
+        """How many blocks lie between the embedding and the read-out."""
+        return len(self.blocks) - 2
+
+    def rated(self, rates: Sequence[float], parts: int = 0) -> list[tuple[list[nn.Parameter], float]]:
+        """The parameters of the lowest blocks with their rates' factors, those of factor 0 left out, and the heads'.
+
+        ``parts``: the lowest parts of heads that write, which are left out too.
+        """
+        blocks = zip(self.blocks.values(), rates, strict=False)
+        groups = [(list(block.parameters()), rate) for block, rate in blocks if rate]
+        return [*groups, (self.above(len(self.blocks), parts), 1.0)]
+
     def above(self, blocks: int, parts: int = 0) -> list[nn.Parameter]:
         """The parameters of all but the lowest blocks, heads included but for the lowest parts of those that write."""
         above = list(self.blocks.values())[blocks:]
@@ -65,10 +79,13 @@ class Model(nn.Module):
         return depth
 
     def training_above(self, depth: int, on: bool) -> None:
-        """Training or evaluation mode for the heads and the blocks above a frozen prefix, which has its own."""
+        """Training or evaluation mode for the heads and the blocks above a frozen prefix, which has its own.
+
+        A frozen block above one that learns stays in evaluation mode: it passes gradients on, and drops nothing out.
+        """
         self.heads.train(on)
         for block in list(self.blocks.values())[depth:]:
-            block.train(on)
+            block.train(on and not still(block))
 
     @contextmanager
     def evaluated(self, depth: int) -> Iterator[None]:
@@ -98,6 +115,12 @@ class Model(nn.Module):
         return {"learn": sum(sizes[name] for name in set(learned)), "total": sum(sizes.values())}
 
 
+def still(block: nn.Module) -> bool:
+    """Whether a block holds parameters and none of them learns."""
+    learning = [p.requires_grad for p in block.parameters()]
+    return bool(learning) and not any(learning)
+
+
 def prefix_depth(model: Model) -> int:
     """How many of the lowest blocks hold nothing that learns: their output is a function of the tokens alone."""
     for i, block in enumerate(model.blocks.values()):
@@ -119,6 +142,9 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     frozen = min(tuning.frozen(layers), tuning.unchanged(layers))
     torch.manual_seed(config.seed)
     blocks, width = pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
+    torch.manual_seed(config.seed)
+    for _, block in blocks[len(blocks) - tuning.renewed() :]:
+        backbone.renew(block)
     if not frozen:
         narrow((block for _, block in blocks), lambda: (row for c in contexts.values() for row in c.encoded.inputs))
     spaces = {space_of(rows.context.labels): rows.context.labels for rows in contexts.values()}
@@ -171,7 +197,8 @@ def _large(block: nn.Module, hidden: Tensor | None, batch: Batch) -> bool:
     if hidden is None or not torch.is_grad_enabled() or not batch.encoded.tokens:
         return False
     tokens = int(batch.encoded.lengths[batch.rows].sum())
-    return tokens > LARGE and any(p.requires_grad for p in block.parameters())
+    learning = [p.requires_grad for p in block.parameters()]
+    return tokens > LARGE and (any(learning) or (bool(learning) and hidden.requires_grad))
 
 
 def _again(block: nn.Module, hidden: Tensor | None, batch: Batch) -> Tensor:

@@ -18,10 +18,12 @@ from ctx.errors import BadInput
 from ctx.knobs import Choice as Choice
 from ctx.knobs import Knobs as Knobs
 from ctx.knobs import Part as Part
+from ctx.knobs import decay_knob as decay_knob
 from ctx.knobs import decoder_knob as decoder_knob
 from ctx.knobs import knob as knob
 from ctx.knobs import rate_knob as rate_knob
 from ctx.knobs import readout_knob as readout_knob
+from ctx.knobs import reinit_knob as reinit_knob
 from ctx.matrices import Matrix as Matrix
 from ctx.objectives import Balancer as Balancer
 from ctx.objectives import Begin as Begin
@@ -34,6 +36,7 @@ from ctx.plan import Phase
 from ctx.task import Metric as Metric
 from ctx.task import Space as Space
 from ctx.task import Task as Task
+from ctx.tuning import Tuning as Tuning
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ctx.config import RunConfig
-    from ctx.model import Model
 
 Split = Literal["train", "validation", "test"]
 
@@ -123,6 +125,15 @@ class Backbone(Part):
         """The named blocks, lowest first (the embedding is the first), and the width of the last one's output."""
         raise NotImplementedError
 
+    def renew(self, layer: nn.Module) -> None:
+        """Draw the weights of one of its layers anew, from the global generator, as before pretraining."""
+        raise NotImplementedError
+
+    @classmethod
+    def renews(cls) -> bool:
+        """Whether it can: whether its layers are pretrained, and of a kind that is known how to begin."""
+        return cls.renew is not Backbone.renew
+
     def decoder(self) -> nn.Module | None:
         """A fresh head that writes texts, as `ctx.writer.Writer` does, where the backbone brings one of its own."""
         return None
@@ -152,59 +163,6 @@ class Schedule(Part):
     def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[Phase]:
         """Pure data. ``sizes``: training examples by context key ("source", "source.2", …, "target")."""
         raise NotImplementedError
-
-
-class Tuning(Part):
-    """Which parameters learn, and when."""
-
-    kind = "tunings"
-
-    def check(self, layers: int) -> None:
-        """Raise BadInput if the knobs don't fit a backbone of so many layers."""
-
-    def unfit(self, facts: Facts, backbone: Backbone) -> str:
-        """Why it means nothing in a run, in a sentence that says what to do instead; "" where it does. No torch."""
-        return ""
-
-    def canonical(self, layers: int) -> Choice:
-        """The tuning that trains alike under one name (freeze with all layers is head)."""
-        return Choice(name=self.name, knobs=self.knobs.model_dump())
-
-    def frozen(self, layers: int) -> int:
-        """How many blocks, the embedding counted, stay frozen from the start; for the page. No torch."""
-        return 0
-
-    def frozen_decoder(self) -> int:
-        """How many parts of a head that writes stay frozen, lowest first; for the page. No torch."""
-        return int(getattr(self.knobs, "decoder", 0))
-
-    def learns(self, backbone: Backbone, contexts: int = 1) -> int:
-        """How many parameters of the encoder learn, those it adds too, with so many contexts to train on. No torch."""
-        return sum(backbone.parameters()[self.frozen(backbone.layers()) :])
-
-    def extra(self, backbone: Backbone, contexts: int = 1) -> int:
-        """How many parameters it adds to the encoder. No torch."""
-        return 0
-
-    def unchanged(self, layers: int) -> int:
-        """How many of the lowest blocks, the embedding counted, its `install` leaves as they are. No torch."""
-        return 0 if self.changes_model() else layers + 1
-
-    def install(self, model: Model) -> None:
-        """Change the model once, before training (insert adapters). The draw's seed has just been set."""
-
-    @classmethod
-    def changes_model(cls) -> bool:
-        """Whether it has an `install` of its own."""
-        return cls.install is not Tuning.install
-
-    def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """What learns in this epoch: (parameters, learning-rate factor). All else is frozen."""
-        raise NotImplementedError
-
-    def found(self, model: Model) -> dict[str, Any]:
-        """What the results of a finished run tell of it, as plain data."""
-        return {}
 
 
 class Pool(Protocol):

@@ -10,6 +10,19 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from ctx.config import RunConfig
 
+
+class Progress(float):
+    """The share of a phase that lies behind as one of its epochs begins, from 0 to 1; ``epoch`` counts them from 0."""
+
+    epoch: int
+
+    def __new__(cls, epoch: int, epochs: int) -> Progress:
+        """``epoch`` of so many."""
+        made = super().__new__(cls, epoch / epochs)
+        made.epoch = epoch
+        return made
+
+
 Weight = Callable[[float], float]  # λ as a function of a phase's progress in [0, 1]
 Shape = Literal["constant", "linear", "cosine", "step"]
 

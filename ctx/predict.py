@@ -9,6 +9,7 @@ import numpy as np
 from ctx import checkpoint
 from ctx.config import RunConfig, key
 from ctx.errors import BadInput, Unavailable
+from ctx.plan import Progress
 from ctx.records import Run
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
 def _depth(setup: Setup, model: Model) -> int:
     """How many blocks were frozen when the run ended."""
     epochs = setup.phases[-1].epochs
-    groups = setup.tuning.groups(model, (epochs - 1) / epochs)
+    groups = setup.tuning.groups(model, Progress(epochs - 1, epochs))
     return model.learn([p for parameters, _ in groups for p in parameters])
 
 

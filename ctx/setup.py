@@ -36,12 +36,21 @@ class Setup:
         layers = self.backbone.layers()
         if self.tuning.unchanged(layers) < self.tuning.frozen(layers):
             self.weights += config.tuning.model_dump_json()
+        self.unchanged = self._unchanged()
         sizes = {key: len(rows.learn) for key, rows in self.rows.items()}
         self.phases = make("schedules", config.schedule).phases(config, sizes)
         self.steps: int = sum(phase.epochs * phase.updates for phase in self.phases)
         self.samplers = {key: rows.sampler(config, key) for key, rows in self.rows.items()}
         self.batches = {key: Batches(config, key, rows, self.backbone, self.task) for key, rows in self.rows.items()}
         self.class_weights = {key: self._class_weights(rows) for key, rows in self.rows.items()}
+
+    def _unchanged(self) -> int:
+        """How many of the lowest blocks begin with these weights, the read-out, which has none, with the last."""
+        if self.tuning.changes_model():
+            return 0
+        layers = self.backbone.layers()
+        found = self.tuning.unchanged(layers)
+        return found + (found == layers + 1)
 
     def trained_on(self) -> set[str]:
         """The contexts that some phase trains on."""

@@ -24,7 +24,7 @@ from ctx.handover import Had, Handover
 from ctx.model import Model, build, space_of
 from ctx.optim import Optimiser
 from ctx.parts import Begin, Step
-from ctx.plan import Phase
+from ctx.plan import Phase, Progress
 from ctx.prefix import Memo, memo
 from ctx.setup import Setup, deterministic
 from ctx.state import Event, Position, State, under
@@ -121,14 +121,10 @@ class Trainer:
         self.total.begin(Begin(self.model, phase, self.source, before, heads, self._losses, self.setup.task.name))
         self.optimiser.arrange(groups, self.total.parameters())
 
-    def _begin_epoch(self, phase: Phase) -> None:
-        if groups := self._learn(phase):
-            self.optimiser.arrange(groups, self.total.parameters())
-
     def _learn(self, phase: Phase) -> list[tuple[list[nn.Parameter], float]]:
         """Let learn what the tuning says for this epoch; nothing where that is what learns already."""
         self.frozen.forget()
-        groups = self.setup.tuning.groups(self.model, self.at.epoch / phase.epochs)
+        groups = self.setup.tuning.groups(self.model, Progress(self.at.epoch, phase.epochs))
         learning = [p for parameters, _ in groups for p in parameters]
         arranged = [([id(p) for p in parameters], factor) for parameters, factor in groups]
         if arranged == self.arranged:
@@ -136,7 +132,10 @@ class Trainer:
         self.arranged = arranged
         depth = self.model.learn(learning)
         names = {id(p): name for name, p in self.model.named_parameters()}
-        self.at.touched = sorted({*self.at.touched, *(names[id(p)] for p in learning)})
+        fresh = {names[id(p)] for p in learning} - set(self.at.touched)
+        if self.kept:  # they stand as they stood when those were kept
+            self.kept |= self.model.copies(fresh)
+        self.at.touched = sorted({*self.at.touched, *fresh})
         self.frozen.arrange(self.model, depth, self.at.touched)
         heads = {id(p) for p in self.model.heads.parameters()}
         self.shared = [p for p in learning if id(p) not in heads]
@@ -175,7 +174,8 @@ class Trainer:
         values = self._look() | self._select(phase)
         self.total.balancer.epoch()
         if self.at.epoch < phase.epochs:
-            self._begin_epoch(phase)
+            if groups := self._learn(phase):
+                self.optimiser.arrange(groups, self.total.parameters())
             return values
         self.frozen.forget()  # made from the last weights, not the kept ones
         if self.kept:

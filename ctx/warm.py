@@ -65,9 +65,9 @@ def warm_runs(
 
 
 def _depths(setup: Setup) -> tuple[int, int]:
-    """How many blocks a run begins with frozen, and how many there are, the read-out with them."""
+    """How many blocks stay frozen, and how many begin with the pretrained weights, the read-out with the last."""
     frozen, blocks = frozen_blocks(setup.config)
-    return (blocks + 1 if frozen >= blocks else frozen), blocks + 1
+    return (blocks + 1 if frozen >= blocks else frozen), setup.unchanged
 
 
 def _computed(
@@ -80,7 +80,7 @@ def _computed(
     before, done = features.computed, 0
     total = sum(len(rows) for contexts in wanted.values() for rows in contexts.values())
     encodings = {rows.encoded.name: rows.encoded for setup in setups for rows in setup.rows.values()}
-    deepest = {setup.weights: setup for setup in sorted(setups, key=lambda one: _depths(one)[0])}
+    deepest = {one.weights: one for one in sorted(setups, key=lambda one: (one.unchanged, _depths(one)[0]))}
     for weights, setup in deepest.items():
         lasting = setup.backbone.pretrained
         model = build(setup.config, setup.rows, setup.task)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the ground up: a module imports from its own layer and those above it in this list, never from one further down.
 LAYERS = {
     "ground": "errors memory home filelock manifest plan knobs metrics i18n kept migrations.versions",
-    "parts": "parts context task objectives pieces matrices",
+    "parts": "parts context task tuning objectives pieces matrices",
     "what parts use": (
         "balancing fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged "
         "rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording "
@@ -35,7 +35,7 @@ LAYERS = {
         "train warm measure embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
-    "maps": "lab.names lab.effect lab.settings sweeps.plan sweeps.search",
+    "maps": "lab.names lab.learned lab.effect lab.settings sweeps.plan sweeps.search",
     "workers": "checkpoint gc recorder crew predict describe probe worker hand workforce dispatch",
     "shown": (
         "pair_words charts charts_inside charts_maps charts_paths charts_runs curves readings compare labels overlay "

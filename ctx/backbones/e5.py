@@ -130,3 +130,9 @@ class E5(parts.Backbone):
         sizes = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         words = Mapped(folder / EMBEDDING, WORDS)
         return blocks_of(assembled(sizes, weights(folder / LAYERS), WORDS, words), self.layers()), WIDTH
+
+    def renew(self, layer: nn.Module) -> None:
+        """As BERT's layers begin."""
+        from ctx.encoder import renew
+
+        renew(layer)

@@ -127,3 +127,9 @@ class Folder(parts.Backbone):
 
         model = pretrained(self.folder())
         return blocks_of(model, self.layers()), int(model.config.hidden_size)
+
+    def renew(self, layer: nn.Module) -> None:
+        """As BERT's layers begin."""
+        from ctx.encoder import renew
+
+        renew(layer)

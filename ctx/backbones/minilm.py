@@ -104,3 +104,9 @@ class MiniLM(parts.Backbone):
         from ctx.encoder import blocks_of, pretrained
 
         return blocks_of(pretrained(self.folder()), self.layers()), WIDTH
+
+    def renew(self, layer: nn.Module) -> None:
+        """As BERT's layers begin."""
+        from ctx.encoder import renew
+
+        renew(layer)

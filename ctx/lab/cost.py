@@ -15,6 +15,7 @@ from ctx import data, machine
 from ctx.config import FEWEST_LOOKED, ContextChoice, Optim, RunConfig, frozen_blocks, looked
 from ctx.errors import CtxError
 from ctx.i18n import t
+from ctx.lab import learned
 from ctx.lab.effect import phases
 from ctx.manifest import cores
 from ctx.parts import Backbone
@@ -43,7 +44,7 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
     backbone: Backbone = make("backbones", config.backbone)
     frozen, _ = frozen_blocks(config)
     layers = backbone.parameters()
-    live: float = sum(layers[max(frozen, 1) :]) + sum(backbone.decoder_parameters())
+    live = learned.live(config) + sum(backbone.decoder_parameters())
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
         live += sum(layers[1:frozen]) / 3
     start, step = TOGETHER if kind_of(config) else (START_SECONDS, STEP_SECONDS)

@@ -6,6 +6,7 @@ from ctx import data
 from ctx.config import RunConfig, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
+from ctx.lab import learned
 from ctx.parts import Backbone, Schedule, Tuning
 from ctx.plan import Phase
 from ctx.registry import make, part, registry
@@ -41,23 +42,51 @@ def varies(config: RunConfig) -> bool:
 def learning(config: RunConfig) -> str:
     """What learns: ``4 of 6 frozen: 3.5 M of 22.6 M learn``. A pretrained decoder counts, a fresh head doesn't."""
     backbone: Backbone = make("backbones", config.backbone)
-    frozen, blocks = frozen_blocks(config)
     parts, _ = frozen_parts(config)
-    sizes, own = backbone.parameters(), backbone.decoder_parameters()
-    total, learn = millions(sum(sizes) + sum(own)), millions(sum(sizes[frozen:]) + sum(own[parts:]))
     below = _decoder(parts, config.task().decoder_parts(backbone))
-    if said := _few(config, backbone, sum(own[parts:])):
+    if said := _few(config, backbone, sum(backbone.decoder_parameters()[parts:])):
         return f"{said} {below}".strip()
+    return " ".join(filter(None, (_which(config, backbone, parts), below, learned.remarks(config))))
+
+
+def _which(config: RunConfig, backbone: Backbone, parts: int) -> str:
+    """Which layers learn, and how many parameters."""
+    frozen, blocks = frozen_blocks(config)
+    own = backbone.decoder_parameters()
+    learn, total = (millions(count) for count in learned.counts(config))
+    stretches = learned.stretches(config)
+    if len(stretches) > 1:
+        return _one_by_one(stretches, backbone, learn, total)
+    learning = stretches[0].learning
+    if learning and learning != list(range(learning[0], blocks)):
+        text = t("Of the encoder only {layers}", layers=learned.named(learning))
+        pieces = t(" (of the embedding the pieces that occur)") if backbone.by_pieces and learning[0] == 0 else ""
+        verb = t(" learns") if len(learning) == 1 else t(" learn")
+        return t("{which}: {learn} of {total} parameters.", which=text + verb + pieces, learn=learn, total=total)
     if frozen >= blocks and not own:
-        text = t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
-    elif frozen == parts == 0:
+        return t("All {n} layers frozen: only the head learns, on {total} fixed parameters.", n=blocks - 1, total=total)
+    if frozen == parts == 0:
         return t("Nothing frozen: {all} learn.", all=_every(backbone, total))
-    elif frozen == 0 and not own:
-        text = t("No layer frozen: {all} below the decoder learn.", all=_every(backbone, total))
-    else:
-        k = max(frozen - 1, 0)
-        text = t("{k} of {n} frozen: {learn} of {total} parameters learn.", k=k, n=blocks - 1, learn=learn, total=total)
-    return f"{text} {below}".strip()
+    if frozen == 0 and not own:
+        return t("No layer frozen: {all} below the decoder learn.", all=_every(backbone, total))
+    k = max(frozen - 1, 0)
+    return t("{k} of {n} frozen: {learn} of {total} parameters learn.", k=k, n=blocks - 1, learn=learn, total=total)
+
+
+def _one_by_one(stretches: list[learned.Stretch], backbone: Backbone, learn: str, total: str) -> str:
+    """What learns where that changes from epoch to epoch."""
+    first, last = stretches[0], stretches[-1]
+    begins = t("{layers} and the head", layers=learned.named(first.learning)) if first.learning else t("the head alone")
+    pieces = t(", of the embedding those of pieces that occur") if backbone.by_pieces and last.rates[0] else ""
+    return t(
+        "First {begins}; from epoch {epoch} on {layers} too: in the end {learn} of {total} parameters learn{pieces}.",
+        begins=begins,
+        epoch=last.first + 1,
+        layers=learned.named(last.learning),
+        learn=learn,
+        total=total,
+        pieces=pieces,
+    )
 
 
 def _few(config: RunConfig, backbone: Backbone, decoder: int) -> str:
@@ -122,23 +151,39 @@ def millions(count: int) -> str:
 def why_off(config: RunConfig, name: str) -> str:
     """Why a setting has no effect on this study, in a sentence; "" where it has one."""
     key, _, inner = name.partition(".")
-    uses = schedule_of(config).uses
     if inner and key == "schedule" and (why := schedule_of(config).idle().get(inner)):
         return why
-    if key == "source" and "source" not in uses:
-        return t("This schedule never trains on a source.")
-    if key == "source" and inner.endswith("weight") and all(source.weight == 1 for source in config.sources):
-        if len(config.sources) == 1:
-            return t("There is only one source.")
-        if all(len(set(phase.weights) - {"target"}) < 2 for phase in phases(config)):
-            return t("This schedule trains on one source at a time.")
-    if name == "tuning.decoder" and not config.task().writes:
-        return t("No text is written here, so there is no decoder to freeze.")
+    if key == "source":
+        return _off_source(config, inner)
+    if key == "tuning" and inner:
+        return _off_tuning(config, inner)
     if name == "half" and frozen_blocks(config)[0] == 0:
         return t("Nothing is frozen, so there is nothing to keep.")
     if key in ("balancer", "backbone", "schedule", "tuning") and not inner:
         return _only_one(config, key)
     return _off_optim(config, inner or key) if key in ("optim", "keep") else ""
+
+
+def _off_source(config: RunConfig, inner: str) -> str:
+    if "source" not in schedule_of(config).uses:
+        return t("This schedule never trains on a source.")
+    if not inner.endswith("weight") or any(source.weight != 1 for source in config.sources):
+        return ""
+    if len(config.sources) == 1:
+        return t("There is only one source.")
+    if all(len(set(phase.weights) - {"target"}) < 2 for phase in phases(config)):
+        return t("This schedule trains on one source at a time.")
+    return ""
+
+
+def _off_tuning(config: RunConfig, inner: str) -> str:
+    if inner == "decoder" and not config.task().writes:
+        return t("No text is written here, so there is no decoder to freeze.")
+    if inner == "reinit" and not part("backbones", config.backbone.name).renews():
+        return t("This backbone has no pretrained layers that could begin anew.")
+    if inner == "decay" and len(learned.ever(config)) < 2:
+        return t("Fewer than two layers learn, so none learns slower than another.")
+    return ""
 
 
 def _only_one(config: RunConfig, key: str) -> str:

@@ -83,6 +83,8 @@ def label(name: str) -> str:
         "tuning.layers": "frozen layers",
     }
     known |= {"tuning.decoder": "frozen decoder parts", "backbone.reads": "language of the inputs"}
+    known |= {"tuning.learn": "layers that learn", "tuning.start": "layers at the start"}
+    known |= {"tuning.interval": "epochs a layer", "tuning.decay": "slower downwards", "tuning.reinit": "layers anew"}
     known |= {"half": "half precision"}
     group, _, inner = name.partition(".")
     words = name if group in ("source", "target") else inner or group

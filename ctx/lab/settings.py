@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ctx import data
+from ctx.checks import renewable
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, frozen_parts
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
@@ -127,8 +128,11 @@ def parted(name: str) -> tuple[str, str]:
 
 def _fitted(config: RunConfig) -> RunConfig:
     """No more frozen layers and parts than there are, after another backbone or tuning was chosen."""
-    there = make("backbones", config.backbone).layers()
-    config = _at_most(config, "layers", there)
+    backbone = make("backbones", config.backbone)
+    changes = make("tunings", config.tuning).fitted(backbone.layers())
+    fitted = Choice(name=config.tuning.name, knobs=config.tuning.knobs | changes)
+    config = config.model_copy(update={"tuning": fitted})
+    config = _at_most(config, "reinit", renewable(make("tunings", config.tuning), backbone))
     return _at_most(config, "decoder", frozen_parts(config)[1])
 
 
@@ -216,6 +220,9 @@ def _parts(config: RunConfig) -> Iterator[Setting]:
         for one in _fields(key, key, cls.Knobs, choice.knobs):
             if one.name == "backbone.path":
                 one = replace(one, kind="choice", options=tuple(map(str, cls.offered())))
+            if one.name == "tuning.reinit":
+                most = renewable(make("tunings", config.tuning), make("backbones", config.backbone))
+                one = replace(one, high=most)
             yield replace(one, high=frozen_parts(config)[1]) if one.name == "tuning.decoder" else one
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ctx import parts
 from ctx.errors import BadInput
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from ctx.model import Model
 
 
 class Freeze(parts.Tuning):
@@ -23,6 +18,8 @@ class Freeze(parts.Tuning):
         """How deep the ice goes."""
 
         layers: int = parts.knob(4, "k, how many of the lowest layers stay frozen.", flag="freeze-layers", ge=0)
+        decay: float = parts.decay_knob()
+        reinit: int = parts.reinit_knob()
         decoder: int = parts.decoder_knob()
 
     def check(self, layers: int) -> None:
@@ -33,16 +30,18 @@ class Freeze(parts.Tuning):
                 f"choose a number from 0 to {layers}."
             )
 
+    def fitted(self, layers: int) -> dict[str, Any]:
+        """All of them at most."""
+        return {"layers": layers} if self.knobs.layers > layers else {}
+
     def canonical(self, layers: int) -> parts.Choice:
-        """All layers frozen is head."""
-        if self.knobs.layers < layers:
-            return super().canonical(layers)
-        return parts.Choice(name="head", knobs={"decoder": self.knobs.decoder})
+        """All layers frozen is head; a single layer that learns is the highest, which no rate is lower than."""
+        learn = layers - self.knobs.layers
+        if learn <= 0:
+            return parts.Choice(name="head", knobs={"decoder": self.knobs.decoder})
+        found = super().canonical(layers)
+        return found if learn > 1 else parts.Choice(name=self.name, knobs=found.knobs | {"decay": 1.0})
 
     def frozen(self, layers: int) -> int:
         """The embedding and k layers."""
         return int(self.knobs.layers) + 1
-
-    def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """What lies above layer k, and the heads, but for what a decoder keeps frozen."""
-        return [(model.above(self.frozen(0), self.frozen_decoder()), 1.0)]

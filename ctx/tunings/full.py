@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ctx import parts
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from ctx.model import Model
 
 
 class Full(parts.Tuning):
@@ -19,10 +12,13 @@ class Full(parts.Tuning):
     title = "Nothing frozen"
 
     class Knobs(parts.Knobs):
-        """What of the decoder learns."""
+        """How fast layers learn, which begin anew, what of the decoder learns."""
 
+        decay: float = parts.decay_knob()
+        reinit: int = parts.reinit_knob()
         decoder: int = parts.decoder_knob()
 
-    def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
-        """All parameters at the full rate, but for what the decoder keeps frozen."""
-        return [(model.above(0, self.frozen_decoder()), 1.0)]
+    def canonical(self, layers: int) -> parts.Choice:
+        """Where the head reads the embedding, nothing is below it."""
+        found = super().canonical(layers)
+        return found if layers else parts.Choice(name=self.name, knobs=found.knobs | {"decay": 1.0})

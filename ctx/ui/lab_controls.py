@@ -6,13 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from ctx.config import check, frozen_blocks
 from ctx.i18n import t
 from ctx.lab import effect, mixture
 from ctx.lab.history import label
 from ctx.lab.link import MOST_DRAWS, View
 from ctx.lab.names import title
-from ctx.lab.settings import Setting, change, settings
+from ctx.lab.settings import Setting, settings
 from ctx.registry import part
 from ctx.ui import lab_path, page, state
 
@@ -43,50 +42,6 @@ def weigh(view: View) -> None:
 def _joint() -> None:
     st.session_state["set schedule"] = "joint"
     state.change_setting("schedule", "set schedule")
-
-
-def freeze(view: View) -> None:
-    """The stack of layers: how many of the lowest stay frozen, and what learns then."""
-    frozen, blocks = frozen_blocks(view.config)
-    layers = blocks - 1
-    options = [-1, *range(layers + 1)]
-    key = "freeze stack"
-    st.session_state[key] = min(frozen, blocks) - 1
-    st.segmented_control(
-        t("Frozen from below: embedding and …"),
-        options,
-        format_func=lambda k: t("nothing") if k < 0 else t("all {n}", n=layers) if k == layers else str(k),
-        key=key,
-        on_change=_freeze,
-        args=(key, layers),
-    )
-    _stack(frozen, blocks)
-    st.caption(page.literal(effect.learning(view.config)))
-
-
-def _stack(frozen: int, blocks: int) -> None:
-    """The layers as boxes, lowest first: blue ice below, what learns above."""
-    names = [t("embedding"), *(str(n) for n in range(1, blocks)), t("head")]
-    boxes = "".join(
-        f'<span style="border:1px solid #0072B2;border-radius:4px;padding:.1em .5em;'
-        f'background:{"rgba(0,114,178,.25)" if place < frozen else "transparent"}">{name}</span>'
-        for place, name in enumerate(names)
-    )
-    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.25em;font-size:.85em">{boxes}</div>')
-
-
-def _freeze(key: str, layers: int) -> None:
-    depth = st.session_state[key]
-    if depth is None:
-        return
-    name = "full" if depth < 0 else "head" if depth == layers else "freeze"
-
-    def act() -> None:
-        view = state.current()
-        config = change(view.config, "tuning", name)
-        state.go(view, check(change(config, "tuning.layers", depth) if name == "freeze" else config))
-
-    state.attempt(act)
 
 
 def everything(view: View) -> None:

@@ -10,7 +10,7 @@ from plotly.graph_objects import Figure
 
 from ctx import charts
 from ctx.i18n import t
-from ctx.lab import curve
+from ctx.lab import curve, learned
 from ctx.lab.answer import Answer
 from ctx.lab.effect import phases
 from ctx.lab.mixture import often
@@ -18,7 +18,7 @@ from ctx.lab.names import short
 from ctx.plan import Phase
 from ctx.readings import Curves
 from ctx.records import Run, Told
-from ctx.ui import page
+from ctx.ui import lab_layers, page
 
 ALL = -1  # stands for all draws, folded
 
@@ -30,6 +30,7 @@ def show(found: Answer) -> None:
     if not runs:
         return
     with st.expander(t("How it learned"), expanded=True):
+        _unfreezing(found, runs)
         draw, how = _controls(found, runs)
         chosen = [run for n, run in runs.items() if draw in (ALL, n)]
         alone = [run for arm, n, run in found.rows if arm == "target-only" and draw in (ALL, n)]
@@ -127,3 +128,13 @@ def _trained(found: Answer, phase: Phase) -> str:
         short(contexts[key].id) + (f" ({often(phase.shares[key])})" if key in phase.shares else "")
         for key in sorted(phase.weights, key=lambda key: key in phase.shares)
     )
+
+
+def _unfreezing(found: Answer, runs: dict[int, Run]) -> None:
+    """Which layers learn in which epoch, where that changes; the running one is framed."""
+    if len(learned.stretches(found.config)) < 2:
+        return
+    active = next((run for run in runs.values() if run.state == "running"), None)
+    epoch = None if active is None else learned.epoch_at(phases(found.config), active.step)
+    st.caption(t("What learns, epoch by epoch") + ("" if epoch is None else t(": now epoch {n}", n=epoch + 1)))
+    lab_layers.stack(found.config, epoch)

@@ -11,7 +11,7 @@ from ctx.lab.history import past
 from ctx.lab.link import View
 from ctx.lab.presets import presets
 from ctx.study import default_draws
-from ctx.ui import lab_controls, lab_methods, page, state
+from ctx.ui import lab_controls, lab_layers, lab_methods, page, state
 
 OPEN = "opened below"  # "weigh", "freeze" or None
 
@@ -54,7 +54,7 @@ def _try_next(view: View) -> None:
     opened = st.session_state.get(OPEN)
     if opened:
         with st.container(border=True):
-            (lab_controls.weigh if opened == "weigh" else lab_controls.freeze)(view)
+            (lab_controls.weigh if opened == "weigh" else lab_layers.freeze)(view)
             lab_controls.what_it_does(view)
             if view.changed:
                 st.button(

@@ -1,0 +1,53 @@
+"""gradual: layers are unfrozen one after another, the highest first.
+
+Gradual unfreezing and discriminative rates: Howard & Ruder, Universal Language Model Fine-tuning for Text
+Classification, ACL 2018, sections 3.2 (ηˡ⁻¹ = ηˡ / 2.6) and 3.3 (one layer more an epoch, beginning with the last).
+In epoch e of a phase, counted from 0, the highest ``start + ⌊e / interval⌋`` layers learn; the embedding is the lowest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ctx import parts
+from ctx.errors import BadInput
+
+
+class Gradual(parts.Tuning):
+    """At first the head alone learns; then, from the top, one layer more every epoch, the embedding last.
+
+    So that what the lower layers know is not lost while the head still errs wildly (ULMFiT, Howard & Ruder 2018).
+    """
+
+    name = "gradual"
+    title = "Gradual unfreezing (ULMFiT)"
+
+    class Knobs(parts.Knobs):
+        """When each layer begins to learn."""
+
+        interval: int = parts.knob(
+            1, "Epochs until the next lower layer learns too.", flag="unfreeze-every", ge=1, le=1000
+        )
+        start: int = parts.knob(
+            0, "How many of the highest layers learn from the first epoch on, beside the head.", ge=0
+        )
+        decay: float = parts.decay_knob()
+        reinit: int = parts.reinit_knob()
+        decoder: int = parts.decoder_knob()
+
+    def check(self, layers: int) -> None:
+        """There must be so many layers."""
+        if self.knobs.start > layers:
+            raise BadInput(
+                f"start is {self.knobs.start}, and this backbone has {layers} layers to unfreeze: "
+                f"choose a number from 0 to {layers}."
+            )
+
+    def fitted(self, layers: int) -> dict[str, Any]:
+        """All of them at most."""
+        return {"start": layers} if self.knobs.start > layers else {}
+
+    def learning(self, layers: int, epoch: int) -> list[bool]:
+        """The highest so many blocks."""
+        learn = min(self.knobs.start + epoch // self.knobs.interval, layers + 1)
+        return [False] * (layers + 1 - learn) + [True] * learn
