@@ -171,6 +171,8 @@ def check(config: RunConfig) -> RunConfig:
     _check_decoder(config)
     check_augment(config, application)
     check_roles(config, schedule, contexts)
+    if config.penalties:  # that may look at a target which the schedule's one name leaves out, as joint's does at λ = 0
+        check_roles(config, make("schedules", schedule.canonical()), contexts)
     for key in contexts:
         if key.split(".")[0] in schedule.uses:
             check_size(config.contexts()[key])
