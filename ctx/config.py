@@ -176,6 +176,8 @@ def check(config: RunConfig) -> RunConfig:
     check_augment(config, application)
     check_roles(config, schedule, contexts)
     schedule.check(config)
+    if config.penalties:  # that may look at a target which the schedule's one name leaves out, as joint's does at λ = 0
+        check_roles(config, make("schedules", schedule.canonical(len(config.sources))), contexts)
     for key in contexts:
         if key.split(".")[0] in schedule.uses:
             check_size(config.contexts()[key])

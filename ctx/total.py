@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -52,14 +54,20 @@ class Total:
         return values | {f"told/{part.name}/{name}": v for part in self.parts for name, v in part.told().items()}
 
     def _penalise(self, step: Step) -> dict[str, float]:
+        """Add the terms' gradients; beside a plain balancer its one pass through the layers carries them along."""
+        along = self.balancer.plain
+        seen = _cut(step) if along else step
         terms = {
             f"term/{penalty.name}/{name}": term
             for penalty in self.penalties
-            for name, term in penalty.terms(step).items()
+            for name, term in penalty.terms(seen).items()
         }
         learnt = [term for term in terms.values() if term.requires_grad]
         if learnt:
-            torch.autograd.backward(torch.stack(learnt).sum(), retain_graph=True)
+            torch.autograd.backward(torch.stack(learnt).sum(), retain_graph=not along)
+        if along:
+            _carry(step.hidden, seen.hidden)
+            _carry(step.out, seen.out)
         return {name: term.item() for name, term in terms.items()}
 
     def bounded(self, values: Mapping[str, float], step: int) -> None:
@@ -82,6 +90,22 @@ class Total:
         """Take back what `state` gave."""
         for part in self.parts:
             part.load(state.part(f"part/{part.name}"))
+
+
+def _cut(step: Step) -> Step:
+    """The same numbers, no gradient passing on from them."""
+    hidden, out = (
+        {key: one.detach().requires_grad_(one.requires_grad) for key, one in each.items()}
+        for each in (step.hidden, step.out)
+    )
+    return replace(step, hidden=hidden, out=out)
+
+
+def _carry(whole: Mapping[str, Tensor], cut: Mapping[str, Tensor]) -> None:
+    """The next backward pass through these adds the gradients that stopped at their copies."""
+    for key, one in cut.items():
+        if one.grad is not None:
+            whole[key].register_hook(partial(torch.add, one.grad))  # type: ignore[no-untyped-call]
 
 
 def _size(values: Mapping[str, float], begins: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctx import data
-from ctx.config import RunConfig, frozen_blocks, frozen_parts
+from ctx.config import RunConfig, facts, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import learned
@@ -161,6 +161,9 @@ def why_off(config: RunConfig, name: str) -> str:
         return t("Nothing is frozen, so there is nothing to keep.")
     if key in ("balancer", "backbone", "schedule", "tuning") and not inner:
         return _only_one(config, key)
+    if key == "penalty" and inner in registry("penalties") and inner not in [one.name for one in config.penalties]:
+        unfit: str = part("penalties", inner).unfit(facts(config))
+        return unfit
     return _off_optim(config, inner or key) if key in ("optim", "keep") else ""
 
 

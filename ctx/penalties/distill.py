@@ -89,8 +89,7 @@ class Distill(Guarding):
         """The teacher's answers ``[B, …]``: one text by itself and once, but for texts that are drawn anew."""
         import numpy as np
         import torch
-
-        from ctx.batches import pad
+        from torch.nn.functional import pad
 
         batch, head = step.batches[key], self.heads[number]
         if not batch.encoded.name:
@@ -105,7 +104,9 @@ class Distill(Guarding):
                     answer = _answers(step, head, alone)[0]
                     self.taught[name] = answer[: alone.encoded.lengths[name[2]]] if answer.ndim == 2 else answer
         rows = [self.taught[name] for name in names]
-        return pad(rows, batch.length) if rows[0].ndim == 2 else torch.stack(rows)
+        if rows[0].ndim == 2:  # of every token
+            rows = [pad(row, (0, 0, 0, batch.length - len(row))) for row in rows]
+        return torch.stack(rows)
 
     def state(self) -> dict[str, Tensor]:
         """Copies of what was not handed over and learns now."""
