@@ -17,6 +17,7 @@ from ctx.batches import Encoded, rows_of
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check
 from ctx.errors import BadInput
 from ctx.lab.effect import learning
+from ctx.lab.settings import setting
 from ctx.layers import AttentionLayer, PackedLayer
 from ctx.measure import batch_of
 from ctx.model import Model, build, pretrained
@@ -358,12 +359,17 @@ def test_where_it_means_nothing_one_sentence_says_so(
         one = one.model_copy(update={"schedule": Choice(name="target-only")})
     with pytest.raises(BadInput, match=says):
         check(one)
+    assert tuning.name not in setting(one.model_copy(update={"tuning": Choice(name="full")}), "tuning").options
 
 
 def test_modules_of_contexts_are_not_learnt_one_after_the_other(models: dict[str, Choice]) -> None:
     one = config(models["bert"], Choice(name="per-context"), schedule=Choice(name="sequential"))
     with pytest.raises(BadInput, match=r"per-context .* sequential .* choose the schedule joint"):
         check(one)
+    full = one.model_copy(update={"tuning": Choice(name="full")})
+    assert "per-context" not in setting(full, "tuning").options
+    joint = full.model_copy(update={"schedule": Choice(name="joint")})
+    assert "per-context" in setting(joint, "tuning").options
 
 
 def test_biases_of_the_lessons_network_learn(models: dict[str, Choice]) -> None:

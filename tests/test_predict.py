@@ -78,3 +78,42 @@ def test_a_run_of_an_earlier_engine_is_not_read_by_this_one(store: Store, monkey
     monkeypatch.setattr("ctx.config.ENGINE_VERSION", 10_000)
     with pytest.raises(Unavailable, match="earlier version"):
         of_run(run, "Fine.")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "unseen", "says"),
+    [
+        ("joint", "mean", "The module of sentiment/sample-gadgets-en answers."),
+        (
+            "source-only",
+            "mean",
+            "sentiment/sample-gadgets-en has no module of its own: the mean of sentiment/sample-cafes-en, "
+            "sentiment/sample-cafes-zh answers.",
+        ),
+        (
+            "source-only",
+            "nearest",
+            "sentiment/sample-gadgets-en has no module of its own: that of sentiment/sample-cafes-en answers.",
+        ),
+    ],
+)
+def test_a_command_says_whose_module_has_judged(
+    store: Store, capsys: pytest.CaptureFixture[str], schedule: str, unseen: str, says: str
+) -> None:
+    names = "sentiment/sample-cafes-en", "sentiment/sample-cafes-zh"
+    config = RunConfig(
+        sources=tuple(SourceChoice(id=name, size=40) for name in names),
+        target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
+        backbone=Choice(name="tiny"),
+        schedule=Choice(name=schedule),
+        tuning=Choice(name="per-context", knobs={"unseen": unseen}),
+        optim=Optim(epochs=1, min_updates=5),
+    )
+    run = run_here(store, store.add_run(config))
+    tested = softmax(store.output(run.id, "test/target"), axis=1)
+    text = data.splits(ContextChoice(id="sentiment/sample-gadgets-en")).test[5].input
+    assert np.allclose(list(of_run(run, text).values()), tested[5], atol=1e-5)
+    assert main(["predict", run.id, "The screen is lovely."]) == 0
+    assert says in capsys.readouterr().out.splitlines()
+    assert main(["show", run.id]) == 0
+    assert says in capsys.readouterr().out
