@@ -77,14 +77,15 @@ def epoch_at(plan: Sequence[Phase], step: int) -> int:
 
 
 def named(blocks: Sequence[int]) -> str:
-    """Blocks in words: ``the embedding and layers 2, 4–6``."""
+    """Blocks in words: ``the embedding and layers 2 and 4–6``."""
     ranges: list[list[int]] = []
     for block in sorted(set(blocks) - {0}):
         if ranges and ranges[-1][-1] == block - 1:
             ranges[-1].append(block)
         else:
             ranges.append([block])
-    numbers = ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in ranges)
+    *firsts, last = [str(r[0]) if len(r) == 1 else f"{r[0]}–{r[-1]}" for r in ranges] or [""]
+    numbers = t("{some} and {last}", some=", ".join(firsts), last=last) if firsts else last
     several = sum(map(len, ranges)) > 1
     layers = (t("layers {numbers}") if several else t("layer {numbers}")).format(numbers=numbers) if ranges else ""
     if 0 not in blocks:
@@ -95,15 +96,14 @@ def named(blocks: Sequence[int]) -> str:
 def remarks(config: RunConfig) -> str:
     """What else is to be said of layers that learn: how much slower the lower ones do, which begin anew."""
     said = []
-    rates = stretches(config)[-1].rates
-    learning = [rate for rate in rates if rate]
+    last = stretches(config)[-1]
+    learning = [rate for rate in last.rates if rate]
     if len(set(learning)) > 1:
-        text = t("Rates fall downwards: the highest layer learns at {first} of the rate, {lowest} at {last} of it.")
-        lowest = named([min(stretches(config)[-1].learning)])
-        said.append(text.format(first=share(learning[-1]), lowest=lowest, last=share(learning[0])))
+        text = t("Lower layers learn slower, {lowest} at {share} of the rate.")
+        said.append(text.format(lowest=named(last.learning[:1]), share=share(learning[0])))
     renewed = make("tunings", config.tuning).renewed()
     if renewed:
-        blocks = range(len(rates) - renewed, len(rates))
+        blocks = range(len(last.rates) - renewed, len(last.rates))
         said.append(
             t("The weights of {layers} begin anew, the same in every arm of a draw.", layers=named(list(blocks)))
         )

@@ -156,11 +156,16 @@ def _boxes(stretch: learned.Stretch) -> str:
         for name, rate in zip(_names(len(stretch.rates)), stretch.rates, strict=True)
     ]
     boxes.append(_box(t("head"), 1.0))
-    legend = t("Blue: frozen. White: learns.")
-    return (
-        f'<div style="display:flex;flex-wrap:wrap;gap:.25em;font-size:.85em" title="{escape(legend)}">'
-        f"{''.join(boxes)}</div>"
-    )
+    shown = f'<div style="display:flex;flex-wrap:wrap;gap:.25em;font-size:.85em">{"".join(boxes)}</div>'
+    return shown + _legend([stretch])
+
+
+def _legend(found: Sequence[learned.Stretch]) -> str:
+    """What ice and numbers mean, where there are any."""
+    rates = {rate for one in found for rate in one.rates}
+    said = [t("blue: frozen")] if 0 in rates else []
+    said += [t("a number: its share of the learning rate")] if rates - {0, 1} else []
+    return f'<div style="opacity:.7;font-size:.8em">{escape("; ".join(said))}</div>' if said else ""
 
 
 def _box(text: str, rate: float) -> str:
@@ -180,14 +185,14 @@ def _table(found: Sequence[learned.Stretch], epoch: int | None) -> str:
     return (
         '<div style="overflow-x:auto"><table style="border-collapse:separate;border-spacing:2px;font-size:.8em;'
         f'line-height:1.5"><thead><tr><th style="text-align:left;font-weight:400;padding-right:.6em">{t("epoch")}</th>'
-        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>{_legend(found)}"
     )
 
 
 def _head(one: learned.Stretch, now: bool) -> str:
     text = f"{one.first + 1}" if one.first == one.last else f"{one.first + 1}–{one.last + 1}"
     look = f"font-weight:700;border-bottom:2px solid rgb({ICE})" if now else "font-weight:400"
-    return f'<th scope="col" style="{look};text-align:center;min-width:1.6em">{text}</th>'
+    return f'<th scope="col" style="{look};text-align:center;min-width:1.8em">{text}</th>'
 
 
 def _row(name: str, block: int, found: Sequence[learned.Stretch], running: Sequence[bool]) -> str:
@@ -201,7 +206,7 @@ def _row(name: str, block: int, found: Sequence[learned.Stretch], running: Seque
         text = ("" if rate == 1 else learned.share(rate)) if rate else "❄"
         cells.append(
             f'<td title="{escape(said)}" style="border:{edge} solid rgb({ICE});border-radius:3px;background:{ice};'
-            f'text-align:center;min-width:1.6em;height:1.5em">{text}</td>'
+            f'text-align:center;min-width:1.8em;height:1.5em">{text}</td>'
         )
     label = f'<th scope="row" style="text-align:left;font-weight:400;padding-right:.6em">{escape(name)}</th>'
     return f"<tr>{label}{''.join(cells)}</tr>"
