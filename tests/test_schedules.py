@@ -161,7 +161,6 @@ def test_target_only_gets_as_many_target_updates_and_never_fewer_than_by_itself(
 
 SCHEDULES = {
     "linear": run(shape="linear", lam_from=2.0),
-    "step": run(shape="step"),
     "shares": run(target_share=0.4),
     "two sources": run(shape="cosine", source_share=0.4, sources=TWO),
     "replay": run("replay", share=0.4),
