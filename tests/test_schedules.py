@@ -18,9 +18,11 @@ from ctx.commands.sweep import planned
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check, facts, key
 from ctx.errors import BadInput
 from ctx.flags import arguments
+from ctx.frames import flat
 from ctx.lab import link, settings
 from ctx.lab.cost import run_seconds
 from ctx.lab.mixture import balance, formula
+from ctx.labels import labels
 from ctx.parts import Choice
 from ctx.plan import Phase, constant
 from ctx.prefix import Memo
@@ -364,6 +366,14 @@ def test_a_source_that_has_no_place_is_left_out_with_a_sentence(name: str, home:
     found = link.view({"app": "lesson", name: "lesson/noise"}, open_store())
     assert len(found.config.sources) == 1
     assert len(found.notes) == 1
+
+
+def test_runs_are_told_apart_by_all_their_sources() -> None:
+    rows = [flat(run(sources=sources).model_dump(mode="json")) for sources in (TWO, TWO[:1])]
+    assert labels(rows) == [
+        "sample-cafes-en + sample-cafes-zh → sample-gadgets-en: joint, full",
+        "sample-cafes-en → sample-gadgets-en: joint, full",
+    ]
 
 
 # -- what the page says
