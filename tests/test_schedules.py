@@ -21,6 +21,7 @@ from ctx.flags import arguments
 from ctx.frames import flat
 from ctx.lab import link, settings
 from ctx.lab.cost import run_seconds
+from ctx.lab.methods import chosen, methods
 from ctx.lab.mixture import balance, formula
 from ctx.labels import labels
 from ctx.parts import Choice
@@ -398,6 +399,13 @@ def test_the_page_keeps_the_weight_of_a_loss_apart_from_the_share_of_batches() -
 def test_what_one_example_counts_follows_from_weight_share_and_sizes() -> None:
     assert "counts as much as 0.15 of" in balance(run(lam=0.2, target_share=0.25, shape="constant"))  # .2 · .25 · 60/20
     assert "counts as much as 0.3 of" in balance(run(lam=0.2, shape="linear"))  # mean .1 · 60/20
+
+
+def test_sources_in_a_row_are_a_method_where_there_are_several() -> None:
+    one, two = ({m.name: m for m in methods(run(sources=sources))}["stilts"] for sources in (TWO[:1], TWO))
+    assert one.why_not == "With one source it is sequential: add one more source below."
+    assert two.why_not == ""
+    assert chosen(two.config, [two]) == "stilts"
 
 
 def test_replay_and_sources_in_a_row_are_said_phase_by_phase() -> None:
