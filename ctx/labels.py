@@ -23,7 +23,8 @@ def labels(rows: Sequence[Row]) -> list[str]:
         for name, value in row.items():
             if _is_setting(str(name)) and written(value):
                 values.setdefault(str(name), set()).add(written(value))
-    several = [name for name, found in values.items() if len(found) > 1]
+    lacking = {name for name in values if _is_further(name) and not all(written(row.get(name)) for row in rows)}
+    several = [name for name, found in values.items() if len(found) > 1 or name in lacking]
     several.sort(key=lambda name: ORDER.index(first) if (first := name.partition(".")[0]) in ORDER else len(ORDER))
     seen: dict[str, int] = {}
     found = []
@@ -38,15 +39,26 @@ def _is_setting(name: str) -> bool:
 
 
 def _label(row: Row, several: Sequence[str]) -> str:
-    pieces = [piece(name, row.get(name)) for name in several if name not in CONTEXTS and written(row.get(name))]
+    pieces = [piece(name, row.get(name)) for name in several if not _is_context(name) and written(row.get(name))]
     said = ", ".join(pieces) or f"{written(row.get('schedule'))}, {written(row.get('tuning'))}"
-    return f"{pair(row)}: {said}" if set(CONTEXTS) & set(several) else said
+    return f"{pair(row)}: {said}" if any(map(_is_context, several)) else said
+
+
+def _is_context(name: str) -> bool:
+    """Whether a setting is the name of a context: "source", "source.2", …, "target"."""
+    return name in CONTEXTS or _is_further(name)
+
+
+def _is_further(name: str) -> bool:
+    """Whether it is that of a source beside the first."""
+    return name.removeprefix("source.").isdigit()
 
 
 def pair(row: Row) -> str:
-    """The contexts without their application: "tweets → editorials"."""
-    names = [written(row.get(role)).rpartition("/")[2] for role in CONTEXTS]
-    return " → ".join(name for name in names if name)
+    """The contexts without their application: "tweets → editorials", "tweets + films → editorials"."""
+    names = {str(key): written(row.get(key)).rpartition("/")[2] for key in row if _is_context(str(key))}
+    sources = " + ".join(name for key, name in sorted(names.items()) if name and key != "target")
+    return " → ".join(filter(None, (sources, names.get("target", ""))))
 
 
 def piece(name: str, value: object) -> str:

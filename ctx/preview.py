@@ -14,6 +14,7 @@ from ctx import data, kept
 from ctx.config import Optim, RunConfig, canonical, frozen_blocks, identity
 from ctx.i18n import t
 from ctx.parts import Choice
+from ctx.registry import make
 
 PREVIEW_VERSION = 1  # raised by hand when the same question would give other numbers
 FOLDER, KIND = "previews", "preview"
@@ -88,7 +89,8 @@ def why_not(config: RunConfig) -> str:
     """Why a configuration has no preview, in a sentence; "" where it has one, or none is to be expected."""
     if config.schedule.name != "joint" or not config.sources or config.target is None or not config.task().convex:
         return ""
-    if set(canonical(config).schedule.knobs) - {"lam"}:
+    plan = make("schedules", config.schedule).phases(config, dict.fromkeys(config.contexts(), 1))
+    if any(phase.shares or phase.varying() for phase in plan):
         return t("With a λ that stays as it is, and every context in every step, every λ would be drawn here at once.")
     frozen, blocks = frozen_blocks(config)
     if frozen < blocks:

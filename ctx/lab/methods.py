@@ -55,9 +55,13 @@ def _offered(
 ) -> Method:
     asked = config.model_copy(update=PLAIN | changes)
     try:
-        return Method(name, title, said, formula, paper, asked, canonical(asked))
+        trains = canonical(asked)
+        if trains.schedule.name == asked.schedule.name:
+            return Method(name, title, said, formula, paper, asked, trains)
+        why = t("With one source it is {schedule}: add one more source below.", schedule=trains.schedule.name)
     except CtxError as error:
-        return Method(name, title, said, formula, paper, config, config, str(error))
+        why = str(error)
+    return Method(name, title, said, formula, paper, config, config, why)
 
 
 Told = tuple[str, str, str, str, str, dict[str, object]]

@@ -37,10 +37,11 @@ def show(found: Answer) -> None:
         read = page.readings().curves
         points = [read(run, curve.BRIEF if draw == ALL else curve.NAMES) for run in chosen]
         baseline = [read(run, curve.BRIEF) for run in alone] if found.chosen != "target-only" else []
-        columns = st.columns(2)
-        for place, context in enumerate(found.config.contexts()):
-            with columns[place % 2]:
-                _one(found, points, baseline, context, how)
+        contexts = list(found.config.contexts())
+        for row in (contexts[place : place + 2] for place in range(0, len(contexts), 2)):
+            for column, context in zip(st.columns(2), row, strict=False):
+                with column:
+                    _one(found, points, baseline, context, how)
 
 
 def _one(found: Answer, runs: list[Curves], alone: list[Curves], context: str, how: curve.How) -> None:

@@ -74,11 +74,10 @@ def pick(store: Store) -> Run | None:
 def title(run: Run) -> str:
     """A run in a line, as plain text."""
     settings = run.settings
-    sources = settings.get("sources") or []
     contexts: dict[Hashable, object] = {
-        "source": sources[0]["id"] if sources else None,
-        "target": (settings.get("target") or {}).get("id"),
+        f"source.{n}" if n > 1 else "source": one["id"] for n, one in enumerate(settings.get("sources") or [], 1)
     }
+    contexts["target"] = (settings.get("target") or {}).get("id")
     parts = [_spoken(settings.get(name) or {}) for name in ("schedule", "tuning", "backbone")]
     said = f"{pair(contexts)}, {', '.join(parts)}, {t('draw {n}', n=settings.get('seed', 0) + 1)}"
     name = f"{run.name}: " if run.name else ""
