@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ctx import data, kept, machine
+from ctx.layers import pad as pad
 from ctx.parts import Backbone, Context, Example, Task
 from ctx.sampling import Sampler, lengths_of
 
@@ -101,14 +102,6 @@ class Batch:
     def targets(self) -> Tensor:
         """What the loss compares with."""
         return torch.from_numpy(self.encoded.targets[self.rows])
-
-
-def pad(rows: list[Tensor], length: int, value: float = 0) -> Tensor:
-    """Stack ``[T_i, …]`` rows to ``[B, length, …]``."""
-    out = rows[0].new_full((len(rows), length, *rows[0].shape[1:]), value)
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = row
-    return out
 
 
 @dataclass(frozen=True)

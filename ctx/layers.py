@@ -92,6 +92,14 @@ def _placed(values: Tensor, batch: Batch) -> Tensor:
     return out.reshape(*batch.mask.shape, *values.shape[1:])
 
 
+def pad(rows: list[Tensor], length: int, value: float = 0) -> Tensor:
+    """Stack ``[T_i, …]`` rows to ``[B, length, …]``."""
+    out = rows[0].new_full((len(rows), length, *rows[0].shape[1:]), value)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
 def spread(values: Tensor, there: Tensor) -> Tensor:
     """Values ``[N, …]`` of the tokens that are ``there`` ``[B, T]``, in their places ``[B, T, …]``; else zeros."""
     out = values.new_zeros(*there.shape, *values.shape[1:])

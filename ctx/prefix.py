@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from ctx import kept
-from ctx.batches import BUCKET, pad
+from ctx.batches import BUCKET
 from ctx.errors import BadInput
 from ctx.features import Rows
+from ctx.layers import pad
 
 if TYPE_CHECKING:
     from ctx.batches import Batch, Encoded
