@@ -90,7 +90,7 @@ def test_the_discriminators_loss_and_accuracy_are_those_of_a_logistic_classifier
     source, target = features(1, 6), features(2, 4)
     found = penalty.terms(of_features(source.float(), target.float()))
     p, q = (1 / (1 + np.exp(-(x.numpy() @ weight[0] + bias[0]))) for x in (source, target))
-    assert float(found["domain"]) == pytest.approx(0.5 * (-np.log(1 - p).mean() - np.log(q).mean()), rel=1e-5)
+    assert found["domain"].item() == pytest.approx(0.5 * (-np.log(1 - p).mean() - np.log(q).mean()), rel=1e-5)
     assert penalty.told()["accuracy"] == pytest.approx(((p < 0.5).mean() + (q > 0.5).mean()) / 2)
 
 
@@ -102,21 +102,21 @@ def test_l2sp_is_half_alpha_times_the_squared_way_and_half_beta_times_a_fresh_he
     found = penalty.terms(step(built, TARGET, begin(built, given, ("old", "new"))))
     way = sum(((now[name] - given[name].numpy()) ** 2).sum() for name in now if ".new." not in name)
     size = sum((value**2).sum() for name, value in now.items() if ".new." in name)
-    assert float(found["start"]) == pytest.approx(0.3 * way, rel=1e-12)
-    assert float(found["head"]) == pytest.approx(0.1 * size, rel=1e-12)
+    assert found["start"].item() == pytest.approx(0.3 * way, rel=1e-12)
+    assert found["head"].item() == pytest.approx(0.1 * size, rel=1e-12)
 
 
 def test_l2sp_in_the_first_phase_pulls_to_where_that_began_and_copies_no_head() -> None:
     built, penalty = model(), part("l2sp", weight=2.0)
     started = begin(built)
     penalty.begin(started)
-    assert float(total(penalty, step(built, TARGET, started))) == 0
+    assert total(penalty, step(built, TARGET, started)).item() == 0
     before = moved(built)
     found = penalty.terms(step(built, TARGET, started))
     now = dict(built.named_parameters())
     way = sum(float((now[n].detach() - before[n]).square().sum()) for n in now if n.startswith("blocks."))
     assert set(found) == {"start"}
-    assert float(found["start"]) == pytest.approx(way, rel=1e-12)
+    assert found["start"].item() == pytest.approx(way, rel=1e-12)
     assert set(penalty.state()) == {name for name in now if name.startswith("blocks.")}
 
 
@@ -143,9 +143,9 @@ def test_a_layer_that_begins_to_learn_later_is_pulled_to_where_it_was() -> None:
         penalty.begin(started)
         first = penalty.terms(step(built, TARGET, started))
         built.requires_grad_(True)
-        assert float(total(penalty, step(built, TARGET, started))) == 0
+        assert total(penalty, step(built, TARGET, started)).item() == 0
         before = moved(built)
-        assert float(total(penalty, step(built, TARGET, started))) > 0
+        assert total(penalty, step(built, TARGET, started)).item() > 0
         built.load_state_dict(before)
         built.requires_grad_(False)
         built.heads["old"].requires_grad_(True)
@@ -161,9 +161,9 @@ def test_coral_is_the_papers_distance_of_covariances() -> None:
         return (d.T @ d - (one @ d).T @ (one @ d) / n) / (n - 1)
 
     apart = ((covariance(source.numpy()) - covariance(target.numpy())) ** 2).sum()
-    assert float(found["covariance"]) == pytest.approx(8.0 * apart / (4 * WIDTH**2), rel=1e-12)
+    assert found["covariance"].item() == pytest.approx(8.0 * apart / (4 * WIDTH**2), rel=1e-12)
     same = part("coral").terms(of_features(source, source + 3))
-    assert float(same["covariance"]) == pytest.approx(0, abs=1e-12)
+    assert same["covariance"].item() == pytest.approx(0, abs=1e-12)
 
 
 def test_mmd_is_the_unbiased_estimate_pair_by_pair() -> None:
@@ -180,14 +180,14 @@ def test_mmd_is_the_unbiased_estimate_pair_by_pair() -> None:
     own = np.mean([k(a, b) for a, b in itertools.permutations(x, 2)])
     other = np.mean([k(a, b) for a, b in itertools.permutations(y, 2)])
     cross = np.mean([k(a, b) for a, b in itertools.product(x, y)])
-    assert float(found["distance"]) == pytest.approx(3 * (own + other - 2 * cross), rel=1e-9)
+    assert found["distance"].item() == pytest.approx(3 * (own + other - 2 * cross), rel=1e-9)
 
 
 def test_mmd_with_one_kernel_is_the_distance_that_a_pair_of_contexts_has() -> None:
     source, target = features(1, 6), features(2, 5)
     found = part("mmd", weight=1.0, kernels=1).terms(of_features(source, target))
     kernel = distance.rbf(distance.squared_distances(np.concatenate([source.numpy(), target.numpy()])))
-    assert float(found["distance"]) == pytest.approx(distance.mmd(kernel, 6), rel=1e-9)
+    assert found["distance"].item() == pytest.approx(distance.mmd(kernel, 6), rel=1e-9)
 
 
 def test_ewc_is_half_lambda_times_the_squared_way_weighed_by_squared_gradients() -> None:
@@ -197,7 +197,7 @@ def test_ewc_is_half_lambda_times_the_squared_way_weighed_by_squared_gradients()
     penalty.begin(started)
     penalty.terms(step(built, TARGET, started))  # F is of the weights handed over
     moved(built)
-    found = float(total(penalty, step(built, TARGET, started)))
+    found = total(penalty, step(built, TARGET, started)).item()
 
     w, b = given["blocks.layer1.inner.0.weight"].numpy(), given["blocks.layer1.inner.0.bias"].numpy()
     v, c = given["heads.old.linear.weight"].numpy(), given["heads.old.linear.bias"].numpy()
@@ -236,7 +236,7 @@ def test_distill_is_the_divergence_from_what_the_handed_over_weights_answer(own:
     now = {name: p.detach().numpy() for name, p in built.named_parameters()}
     then = softmax(answers({name: p.numpy() for name, p in given.items()}) / 3, axis=1)
     q = np.exp(log_softmax(answers(now) / 3, axis=1))
-    assert float(found["teacher"]) == pytest.approx(0.5 * 9 * rel_entr(then, q).sum(1).mean(), rel=1e-10)
+    assert found["teacher"].item() == pytest.approx(0.5 * 9 * rel_entr(then, q).sum(1).mean(), rel=1e-10)
     after = dict(built.named_parameters())
     assert all(np.array_equal(after[name].detach().numpy(), value) for name, value in now.items())
 
