@@ -15,9 +15,9 @@ from torch.nn.functional import cosine_similarity
 
 from ctx import assets, encoder
 from ctx.backbones.e5 import ASSET, E5
-from ctx.layers import pad
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.e5file import CONFIG, EMBEDDING, LAYERS, WORDS
+from ctx.layers import pad
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.setup import Setup

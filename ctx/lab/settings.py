@@ -290,14 +290,7 @@ def _field(name: str, group: str, field: FieldInfo, value: Any) -> Setting:
     high: Any = next((m.le if isinstance(m, Le) else m.lt for m in field.metadata if isinstance(m, Le | Lt)), None)
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     bounds: dict[str, Any] = {"low": low, "high": high, "log": bool(extra.get("log"))}
+    optional = type(None) in types
     return Setting(
-        name,
-        group,
-        kind,
-        value,
-        field.default,
-        field.description or "",
-        options,
-        optional=type(None) in types,
-        **bounds,
+        name, group, kind, value, field.default, field.description or "", options, optional=optional, **bounds
     )
