@@ -50,8 +50,10 @@ class Frozen:
         """
         if self.lasting and not self.setup.config.half:
             self.reach = max(self.depth, self.setup.unchanged)
-        yield
-        self.reach = self.depth
+        try:
+            yield
+        finally:
+            self.reach = self.depth
 
     def forget(self) -> None:
         """Drop what only this run can use: its weights are about to be others."""

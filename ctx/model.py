@@ -93,9 +93,11 @@ class Model(nn.Module):
         blocks = [(block, block.training) for block in list(self.blocks.values())[:depth]]
         for block, _ in blocks:
             block.eval()
-        yield
-        for block, training in blocks:
-            block.train(training)
+        try:
+            yield
+        finally:
+            for block, training in blocks:
+                block.train(training)
 
     def copies(self, names: Collection[str]) -> dict[str, Tensor]:
         """Copies of the parameters of these names."""

@@ -69,10 +69,12 @@ class Queue(Base):
         """What there is to do now, for the dispatcher."""
         now = time.time()
         free = case((claimable(now), 1), else_=0)
+        live = case((and_(runs.c.state == "running", runs.c.lease_until >= now), 1), else_=0)
         group = func.coalesce(runs.c.study, runs.c.id)
-        counted = select(func.count(group.distinct()), func.count(), func.coalesce(func.sum(free), 0))
+        sums = (func.coalesce(func.sum(one), 0) for one in (free, live))
+        counted = select(func.count(group.distinct()), *sums)
         with self._reading() as connection:
-            groups, total, waiting = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
+            groups, waiting, running = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
             there = select(jobs.c.kind, func.count()).where(claimable_job(now))
             kinds = connection.execute(there.group_by(jobs.c.kind))
             found: dict[str, int] = {row[0]: row[1] for row in kinds}
@@ -81,7 +83,7 @@ class Queue(Base):
                 first = connection.execute(select(runs.c.config).where(claimable(now)).limit(1)).scalar()
             ahead = select(jobs.c.id).where(jobs.c.kind == "encode", AHEAD.is_not(None), claimable_job(now))
             job = connection.execute(ahead.order_by(jobs.c.created).limit(1)).scalar() if "encode" in found else None
-        return Load(groups, waiting, total - waiting, found, first, job)
+        return Load(groups, waiting, running, found, first, job)
 
     def claim(
         self,

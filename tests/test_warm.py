@@ -147,7 +147,7 @@ def test_a_map_that_is_encoded_holds_nobody_else_up(queued: tuple[Store, Study])
     taken = store.claim_job("worker", ["encode"], only=job.id)
     assert taken is not None
     assert store.load().ahead is None
-    assert store.load().waiting == 1
+    assert (store.load().waiting, store.load().running) == (1, 0)
     claimed = store.claim("other")
     assert claimed is not None
     assert claimed.id == bobs.id
