@@ -1,7 +1,8 @@
 """Frozen outputs, computed once: what the lowest, frozen blocks give is a function of the tokens alone.
 
 A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
-bucket, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier run or not.
+bucket, by one thread, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier
+run or not, and whoever computed it.
 Kept for the life of the process; where computing them takes a pretrained encoder on disk, for all processes: one state
 a text beside the memory, a state a token instead of it. In half precision, where a run asks for it: whatever these
 blocks give it is rounded to IEEE float16, kept or not, so that its numbers don't depend on what was there.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import os
 import platform
 from collections import OrderedDict
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ from ctx import kept
 from ctx.batches import BUCKET
 from ctx.errors import BadInput
 from ctx.features import Rows
+from ctx.sidebyside import side_by_side
 from ctx.layers import pad
 
 if TYPE_CHECKING:
@@ -195,7 +197,7 @@ class Memo:
     def _computed(
         self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table, below: list[tuple[int, Table]]
     ) -> dict[int, Tensor]:
-        found: dict[int, Tensor] = {}
+        chunks, batches = [], []
         buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]
         for bucket in np.unique(buckets):
             inside = rows[buckets == bucket]
@@ -203,12 +205,22 @@ class Memo:
             for start in range(0, len(inside), count):
                 chunk = inside[start : start + count]
                 filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
-                batch = encoded.batch(filled, int(bucket))
-                batch.alone = True
-                values = model.run(batch, *_reached(below, batch), stop=depth)[: len(chunk)]
-                found |= table.put(chunk, encoded.lengths[chunk], values)
+                batches.append(encoded.batch(filled, int(bucket)))
+                batches[-1].alone = True
+                chunks.append(chunk)
+        begun = ((batch, *_reached(below, batch)) for batch in batches)
+        found: dict[int, Tensor] = {}
+        for chunk, values in zip(chunks, side_by_side(partial(_passed, model, depth), begun), strict=True):
+            found |= table.put(chunk, encoded.lengths[chunk], values[: len(chunk)])
         self.computed += len(rows)
         return found
+
+
+def _passed(model: Model, depth: int, begun: tuple[Batch, int, Tensor | None]) -> Tensor:
+    """What the lowest ``depth`` blocks give, from where some shallower prefix left off."""
+    batch, start, hidden = begun
+    with torch.no_grad():
+        return model.run(batch, start, hidden, stop=depth)
 
 
 def _reached(below: list[tuple[int, Table]], batch: Batch) -> tuple[int, Tensor | None]:
