@@ -1,8 +1,8 @@
 """Frozen outputs, computed once: what the lowest, frozen blocks give is a function of the tokens alone.
 
 A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
-bucket, by one thread, whatever batch asks for it first: so it is the same to the bit whether it was kept from an earlier
-run or not, and whoever computed it.
+bucket, by one thread, whatever batch asks for it first: so it is the same to the bit whether it was kept from an
+earlier run or not, and whoever computed it.
 Kept for the life of the process; where computing them takes a pretrained encoder on disk, for all processes: one state
 a text beside the memory, a state a token instead of it. In half precision, where a run asks for it: whatever these
 blocks give it is rounded to IEEE float16, kept or not, so that its numbers don't depend on what was there.
@@ -26,8 +26,8 @@ from ctx import kept
 from ctx.batches import BUCKET
 from ctx.errors import BadInput
 from ctx.features import Rows
-from ctx.sidebyside import side_by_side
 from ctx.layers import pad
+from ctx.sidebyside import side_by_side
 
 if TYPE_CHECKING:
     from ctx.batches import Batch, Encoded
