@@ -17,6 +17,7 @@ class Aligning(parts.Penalty):
     """Compares what the heads read of source texts and of target texts. ``fewest``: texts of each that it needs."""
 
     fewest: ClassVar[int] = 1
+    samples = True
 
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
@@ -30,6 +31,11 @@ class Aligning(parts.Penalty):
             return (
                 f"The penalty {cls.name} changes what the layers make of a text, and the tuning {facts.tuning} leaves "
                 f"all of them frozen: choose the tuning full, or leave {cls.name} out."
+            )
+        if facts.fewest < cls.fewest:
+            return (
+                f"The penalty {cls.name} needs {cls.fewest} texts of a context in an update, and there would be "
+                f"{facts.fewest}: raise batch or the size of the context, or leave {cls.name} out."
             )
         return ""
 

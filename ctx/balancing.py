@@ -77,16 +77,18 @@ def combined(
     own = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
     alone: list[Gradients] = []
     for key, loss in losses.items():
-        found = torch.autograd.grad(weights[key] * loss, [*shared, *own], allow_unused=True)
-        alone.append(list(found[: len(shared)]))
-        for p, one in zip(own, found[len(shared) :], strict=True):
+        gradients = torch.autograd.grad(weights[key] * loss, [*shared, *own], allow_unused=True)
+        alone.append(list(gradients[: len(shared)]))
+        for p, one in zip(own, gradients[len(shared) :], strict=True):
             _add(p, [(1.0, one)])
-    factors = [float(factor) for factor in combine(products(alone))]
+    found = products(alone)
+    finite = all(math.isfinite(one) for row in found for one in row)  # else the run is about to end as diverged
+    factors = [float(factor) for factor in combine(found)] if finite else [1.0] * len(losses)
     for i, p in enumerate(shared):
         pairs = [(factor, one[i]) for factor, one in zip(factors, alone, strict=True)]
         _add(p, pairs if _common(alone, i) else [(1.0, one) for _, one in pairs])
-        for gradients in alone:
-            gradients[i] = None  # its room is free for the next
+        for each in alone:
+            each[i] = None  # its room is free for the next
     return {key: factor * weights[key] for key, factor in zip(losses, factors, strict=True)}
 
 

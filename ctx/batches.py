@@ -16,7 +16,7 @@ from torch import Tensor
 from ctx import data, kept, machine
 from ctx.layers import pad as pad
 from ctx.parts import Backbone, Context, Example, Task
-from ctx.sampling import Sampler, lengths_of
+from ctx.sampling import Sampler, lengths_of, sampler
 
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
@@ -126,7 +126,7 @@ class ContextRows:
 
     def sampler(self, config: RunConfig, key: str) -> Sampler:
         """Batches of the learning rows."""
-        return Sampler(self.learn, self.sizes, config.optim.batch, config.seed, key)
+        return sampler(self.learn, self.sizes, config, key)
 
 
 def rows_of(config: RunConfig, choice: ContextChoice, backbone: Backbone, task: Task) -> ContextRows:

@@ -6,11 +6,40 @@ from typing import TYPE_CHECKING
 
 from ctx import data
 from ctx.errors import BadInput
-from ctx.parts import Backbone, Context, Facts, Schedule, Tuning
+from ctx.parts import Backbone, Choice, Context, Facts, Schedule, Tuning
 from ctx.registry import make, part
 
 if TYPE_CHECKING:
     from ctx.config import ContextChoice, RunConfig
+
+
+def facts_of(config: RunConfig, schedule: Choice) -> Facts:
+    """What a run is like with this schedule."""
+    phases = make("schedules", schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
+    before: set[str] = set()
+    handed = left = False
+    for phase in phases:
+        now = set(phase.weights)
+        handed |= bool(before) and before != now and not phase.fresh
+        left |= bool(before - now) and not phase.fresh
+        before |= now
+    tuning: Tuning = make("tunings", config.tuning)
+    learns = any(tuning.learning(make("backbones", config.backbone).layers(), config.optim.epochs - 1))
+    task, batch = config.task(), config.optim.batch
+    return Facts(
+        application=task.applications[0],
+        schedule=schedule.name,
+        tuning=config.tuning.name,
+        together=any(len(phase.weighed()) > 1 for phase in phases),
+        beside=any(len(phase.weights) > 1 and "target" in phase.weights for phase in phases),
+        handed=handed,
+        left=left,
+        learns=learns,
+        shares=learns and tuning.shares(),
+        fewest=min(batch, *(choice.size or batch for choice in config.contexts().values())),
+        one_head=len({data.context(choice).labels for choice in config.contexts().values()}) == 1,
+        writes=task.writes,
+    )
 
 
 def one_application(config: RunConfig, contexts: dict[str, Context]) -> str:

@@ -12,7 +12,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ctx import data
-from ctx.checks import check_augment, check_objectives, check_renewed, check_roles, check_size, one_application
+from ctx.checks import (
+    check_augment,
+    check_objectives,
+    check_renewed,
+    check_roles,
+    check_size,
+    facts_of,
+    one_application,
+)
 from ctx.errors import BadInput
 from ctx.parts import Backbone, Choice, Context, Facts, Schedule, Task, Tuning
 from ctx.registry import make, part, task_of
@@ -113,27 +121,7 @@ def frozen_blocks(config: RunConfig) -> tuple[int, int]:
 
 def facts(config: RunConfig) -> Facts:
     """What a run is like, for the parts that mean something only in some."""
-    schedule = make("schedules", config.schedule).canonical(len(config.sources))
-    phases = make("schedules", schedule).phases(config, dict.fromkeys(config.contexts(), 1000))
-    before: set[str] = set()
-    handed = False
-    for phase in phases:
-        handed |= bool(before) and before != set(phase.weights) and not phase.fresh
-        before |= set(phase.weights)
-    frozen, blocks = frozen_blocks(config)
-    together = [phase for phase in phases if len(phase.weights) > 1]
-    task = config.task()
-    return Facts(
-        application=task.applications[0],
-        schedule=schedule.name,
-        tuning=config.tuning.name,
-        together=bool(together),
-        beside=any("target" in phase.weights for phase in together),
-        handed=handed,
-        learns=frozen < blocks,
-        one_head=len({data.context(choice).labels for choice in config.contexts().values()}) == 1,
-        writes=task.writes,
-    )
+    return facts_of(config, _schedule(config))
 
 
 def looked(config: RunConfig) -> int:
@@ -203,7 +191,8 @@ def _check_decoder(config: RunConfig) -> None:
 def canonical(config: RunConfig) -> RunConfig:
     """The one form of all configurations that train alike: what is run, stored and looked up.
 
-    Augmentations follow one another by name, in whatever order they were asked for.
+    Augmentations and penalties follow one another by name, in whatever order they were asked for; a penalty without
+    a weight is none.
     """
     config = check(config)
     schedule = _schedule(config)
@@ -217,7 +206,7 @@ def canonical(config: RunConfig) -> RunConfig:
         schedule=_defaults_dropped("schedules", schedule),
         tuning=_defaults_dropped("tunings", tuning),
         balancer=_defaults_dropped("balancers", config.balancer),
-        penalties=tuple(_defaults_dropped("penalties", c) for c in config.penalties),
+        penalties=tuple(_defaults_dropped("penalties", choice) for choice in _penalties(config)),
         augment=tuple(_defaults_dropped("augment", c) for c in sorted(config.augment, key=lambda c: c.name)),
         optim=_effective(config),
         keep=config.keep,
@@ -229,17 +218,27 @@ def canonical(config: RunConfig) -> RunConfig:
 
 def _schedule(config: RunConfig) -> Choice:
     """The schedule under its one name, but where a penalty would then see less: joint with λ = 0 shows it targets."""
-    found: Choice = make("schedules", config.schedule).canonical(len(config.sources))
-    if config.penalties and found.name != config.schedule.name:
-        seen = facts(config.model_copy(update={"schedule": found}))
-        if any(part("penalties", choice.name).unfit(seen) for choice in config.penalties):
-            return config.schedule
+    asked: Schedule = make("schedules", config.schedule)
+    found = asked.canonical(len(config.sources))
+    if found.name != asked.name:
+        less, all_ = facts_of(config, found), facts_of(config, asked.plain())
+        penalties = [part("penalties", choice.name) for choice in _penalties(config)]
+        if any(one.unfit(less) and not one.unfit(all_) for one in penalties):
+            return asked.plain()
     return found
+
+
+def _penalties(config: RunConfig) -> list[Choice]:
+    """Those that have a weight, by name."""
+    acting = [choice for choice in config.penalties if make("penalties", choice).acts()]
+    return sorted(acting, key=lambda choice: choice.name)
 
 
 def _tuning(config: RunConfig) -> Choice:
     """The tuning under its one name, without a decoder's knob where there is none."""
-    found: Choice = make("tunings", config.tuning).canonical(make("backbones", config.backbone).layers())
+    found: Choice = make("tunings", config.tuning).canonical(
+        make("backbones", config.backbone).layers(), config.optim.epochs
+    )
     if frozen_parts(config) != (0, 0):
         return found
     return Choice(name=found.name, knobs={name: value for name, value in found.knobs.items() if name != "decoder"})

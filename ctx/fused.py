@@ -227,8 +227,8 @@ class Fused(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of what wants one."""
-        size, (first, _, _, *wanted) = len(Kept._fields), ctx.needs_input_grad
-        kept, thin = Kept(*ctx.saved_tensors[:size]), Thin(ctx.updates, ctx.saved_tensors[size:])
+        saved, size, (first, _, _, *wanted) = ctx.saved_tensors, len(Kept._fields), ctx.needs_input_grad
+        kept, thin = Kept(*saved[:size]), Thin(ctx.updates, saved[size:])
         pairs: list[Tensor | None] = []  # of weights and biases, from the last to the first
 
         def linear(into: Tensor, read: Tensor, place: int) -> None:

@@ -35,8 +35,8 @@ class Start:
         return [self.given[name] if name in self.given else self.own[name] for name in learning]
 
     @contextmanager
-    def back(self, model: Model) -> Iterator[None]:
-        """The model as it was, for evaluation and without gradients; afterwards as it is."""
+    def back(self, model: Model, gradients: bool = False) -> Iterator[None]:
+        """The model as it was, for evaluation, by default without gradients; afterwards as it is."""
         import torch
 
         parameters, modes = dict(model.named_parameters()), [(one, one.training) for one in model.modules()]
@@ -46,7 +46,7 @@ class Start:
         try:
             for name, value in then.items():
                 parameters[name].data = value  # no copy, and the graph of the update under way sees none of it
-            with torch.no_grad():
+            with torch.set_grad_enabled(gradients):
                 yield
         finally:
             for name, value in now.items():
@@ -64,7 +64,13 @@ class Guarding(parts.Penalty):
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
         """Something must have been learnt before, and must be able to get lost."""
-        if not facts.handed:
+        if facts.handed and not facts.left:
+            return (
+                f"The penalty {cls.name} guards what was learnt from contexts left behind, and the schedule "
+                f"{facts.schedule} goes on training on all of them: choose the schedule sequential, or leave "
+                f"{cls.name} out."
+            )
+        if not facts.left:
             return (
                 f"The penalty {cls.name} guards what was learnt from contexts left behind, and with the schedule "
                 f"{facts.schedule} no weights are handed over from any: choose the schedule sequential, its weights "

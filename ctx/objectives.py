@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 class Facts:
     """What a run is like, for parts that mean something only in some.
 
-    ``schedule``, ``tuning``: their names; ``together``: whether an update sees two contexts; ``beside``: whether one of
-    them is the target; ``handed``: whether weights learnt from one context go on to another; ``learns``: whether
-    anything of the backbone does; ``one_head``: whether all contexts have the same labels; ``writes``: whether answers
-    are texts.
+    ``schedule``, ``tuning``: their names; ``together``: whether an update minimises two contexts' losses; ``beside``:
+    whether one sees the target and another, with a weight or without; ``handed``: whether weights learnt from one
+    context go on to another; ``left``: whether a context is then trained on no more; ``learns``: whether anything of
+    the backbone does; ``shares``: whether contexts have some of that in common; ``fewest``: the examples of a context
+    in an update, at most; ``one_head``: whether all contexts have the same labels; ``writes``: whether answers are
+    texts.
     """
 
     application: str
@@ -36,7 +38,10 @@ class Facts:
     together: bool
     beside: bool
     handed: bool
+    left: bool
     learns: bool
+    shares: bool
+    fewest: int
     one_head: bool
     writes: bool
 
@@ -57,7 +62,7 @@ class Begin:
     before: Sequence[str]
     heads: Mapping[str, nn.Module]
     losses: Callable[[str, int], Iterator[Tensor]]
-    task: str = ""
+    task: str
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,17 @@ class Stateful(Part):
 
 
 class Penalty(Stateful):
-    """An extra loss term with its own weight."""
+    """An extra loss term with its own weight.
+
+    ``samples``: it takes batches for random samples of their contexts, so that they mix texts of all lengths.
+    """
 
     kind = "penalties"
+    samples: ClassVar[bool] = False
+
+    def acts(self) -> bool:
+        """Whether it has a weight."""
+        return bool(getattr(self.knobs, "weight", 1.0))
 
     def terms(self, step: Step) -> dict[str, Tensor]:
         """Named scalars, weighted, added to the total."""
@@ -132,7 +145,7 @@ class Balancer(Stateful):
                 f"The balancer {cls.name} weighs contexts against each other, and with the schedule {facts.schedule} "
                 "each update sees one alone: choose the schedule joint with λ above 0, or the balancer fixed."
             )
-        if cls.differentiates and not facts.learns:
+        if cls.differentiates and not facts.shares:
             return (
                 f"The balancer {cls.name} compares gradients on the layers that contexts share, and with the tuning "
                 f"{facts.tuning} none of them learns: choose the tuning full, or the balancer fixed."

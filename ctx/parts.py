@@ -158,7 +158,12 @@ class Schedule(Part):
 
     def canonical(self, sources: int) -> Choice:
         """The schedule that trains alike with so many sources under one name (joint with λ = 0 is source-only)."""
-        return Choice(name=self.name, knobs=self.knobs.model_dump())
+        return self.plain()
+
+    def plain(self) -> Choice:
+        """Itself, without the knobs that mean nothing."""
+        knobs, idle = self.knobs.model_dump(), self.idle()
+        return Choice(name=self.name, knobs={name: value for name, value in knobs.items() if name not in idle})
 
     def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[Phase]:
         """Pure data. ``sizes``: training examples by context key ("source", "source.2", …, "target")."""

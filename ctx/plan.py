@@ -56,6 +56,10 @@ class Phase:
         before, after = self.taken(update), self.taken(update + 1)
         return [key for key in self.weights if after[key] > before[key]]
 
+    def weighed(self) -> set[str]:
+        """The contexts whose λ is above 0 at some time."""
+        return {key for key, weight in self.weights.items() if any(weight(share) for share in (0.0, 0.5, 1.0))}
+
     def varying(self) -> frozenset[str]:
         """The contexts whose λ is not the same throughout."""
         total = self.epochs * self.updates

@@ -13,7 +13,7 @@ from ctx.errors import Unavailable
 from ctx.parts import Example, Schedule
 from ctx.plan import Phase
 from ctx.registry import make
-from ctx.sampling import Sampler, lengths_of
+from ctx.sampling import Sampler, lengths_of, sampler
 
 
 @dataclass(frozen=True)
@@ -60,4 +60,4 @@ def learning(choice: ContextChoice, seed: int) -> list[Example]:
 
 def _sampler(learn: list[Example], config: RunConfig, key: str) -> Sampler:
     lengths = lengths_of([example.input for example in learn])
-    return Sampler(np.arange(len(learn)), lengths, config.optim.batch, config.seed, key)
+    return sampler(np.arange(len(learn)), lengths, config, key)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
+
+from ctx.registry import part
+
+if TYPE_CHECKING:
+    from ctx.config import RunConfig
 
 BUCKET = 16  # batches that are shuffled together before they are sorted by length
 
@@ -17,6 +22,12 @@ def lengths_of(inputs: Sequence[Any]) -> np.ndarray:
     Characters, not tokens: which examples share a batch then depends on no tokenizer, and a page can list them.
     """
     return np.asarray([len(one) for one in inputs], np.int64)
+
+
+def sampler(rows: np.ndarray, lengths: np.ndarray, config: RunConfig, key: str) -> Sampler:
+    """The batches of a context in a run; a penalty that takes them for random samples has them of mixed lengths."""
+    mixed = any(part("penalties", choice.name).samples for choice in config.penalties)
+    return Sampler(rows, np.zeros_like(lengths) if mixed else lengths, config.optim.batch, config.seed, key)
 
 
 class Sampler:

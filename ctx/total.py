@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ctx.config import RunConfig
 
 
+HEAVY = 1000  # times a loss: by then it is its weight that makes it large
+
+
 class Total:
     """The balancer and the penalties of one run."""
 
@@ -27,6 +30,7 @@ class Total:
         self.balancer: Balancer = make("balancers", config.balancer)
         self.penalties: list[Penalty] = [make("penalties", choice) for choice in config.penalties]
         self.parts = (self.balancer, *self.penalties)
+        self.last: Mapping[str, float] = {}  # what the last update gave
 
     @property
     def plain(self) -> bool:
@@ -73,11 +77,23 @@ class Total:
     def bounded(self, values: Mapping[str, float], step: int) -> None:
         """Raise RunFailed where a number of update ``step`` is finite no more, with what to lower."""
         if math.isfinite(values["total"]) and math.isfinite(values["grad_norm"]):
+            self.last = values
             return
+        raise RunFailed(f"It diverged at step {step}: the loss grew beyond all bounds. Lower {self._guilty(values)}.")
+
+    def _guilty(self, values: Mapping[str, float]) -> str:
+        """What made it diverge: a penalty larger than all losses, or a weight that made them so large.
+
+        Where losses are finite no more, by the update before.
+        """
         losses = _size(values, "weighted/")
-        guilty = [one.name for one in self.penalties if not _size(values, f"term/{one.name}/") <= losses]
-        lower = f"the weight of the penalty {guilty[0]}" if guilty else "the learning rates"
-        raise RunFailed(f"It diverged at step {step}: the loss grew beyond all bounds. Lower {lower}.")
+        if not math.isfinite(losses) and self.last:
+            values, losses = self.last, _size(self.last, "weighted/")
+        for one in self.penalties if math.isfinite(losses) else ():
+            if not _size(values, f"term/{one.name}/") <= losses:
+                return f"the weight of the penalty {one.name}"
+        heavy = losses > HEAVY * _size(values, "loss/")
+        return "λ or the weights of the sources" if heavy else "the learning rates"
 
     def state(self) -> dict[str, Tensor]:
         """What a resumed run needs of the parts."""

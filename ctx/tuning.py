@@ -34,8 +34,8 @@ class Tuning(Part):
         """The knobs to change, so that the others fit a backbone of so many layers."""
         return {}
 
-    def canonical(self, layers: int) -> Choice:
-        """The tuning that trains alike under one name (freeze with all layers is head)."""
+    def canonical(self, layers: int, epochs: int) -> Choice:
+        """The tuning that trains alike, so many epochs a phase, under one name (freeze with all layers is head)."""
         return Choice(name=self.name, knobs=self.knobs.model_dump())
 
     def frozen(self, layers: int) -> int:
@@ -63,6 +63,10 @@ class Tuning(Part):
     def unchanged(self, layers: int) -> int:
         """How many of the lowest blocks, the embedding counted, begin as the backbone has them. No torch."""
         return 0 if self.changes_model() else layers + 1 - self.renewed()
+
+    def shares(self) -> bool:
+        """Whether contexts have in common what learns of the backbone. No torch."""
+        return True
 
     def frozen_decoder(self) -> int:
         """How many parts of a head that writes stay frozen, lowest first; for the page. No torch."""

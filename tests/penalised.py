@@ -58,7 +58,10 @@ def begin(
 
     own = {key: built.heads[name] for key, name in zip(("source", "target"), heads, strict=True)}
     phase = phase or Phase("target", 1, 10, {"target": constant(1)})
-    return Begin(built, phase, source, ["source"] if source is not None else [], own, losses)
+    before = ["source"] if source is not None else []
+    return Begin(
+        model=built, phase=phase, source=source, before=before, heads=own, losses=losses, task="classification"
+    )
 
 
 def step(built: Model, batches: Mapping[str, Batch], started: Begin, progress: float = 0.5) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -36,6 +36,10 @@ class Own(nn.Module):
         self.values = nn.Parameter(torch.tensor(values, dtype=torch.float64))
 
 
+def _nothing(key: str, most: int) -> Iterator[Tensor]:
+    return iter(())
+
+
 class Problem:
     """Two shared parameters, a head a context; gradients by hand."""
 
@@ -59,8 +63,13 @@ class Problem:
     def begin(self, name: str, task: str = "classification", **knobs: float) -> Balancer:
         phase = Phase("joint", 3, 4, {key: constant(LAM[key]) for key in self.lines})
         balancer: Balancer = make("balancers", Choice(name=name, knobs=knobs))
-        balancer.begin(Begin(self.model, phase, None, (), lambda key, most: iter(()), task))
+        balancer.begin(self._begin(phase, task))
         return balancer
+
+    def _begin(self, phase: Phase, task: str) -> Begin:
+        return Begin(
+            model=self.model, phase=phase, source=None, before=(), heads=self.heads, losses=_nothing, task=task
+        )
 
     def update(self, balancer: Balancer, keys: tuple[str, ...] = ()) -> dict[str, float]:
         """One backward pass; the gradients are then found in the model."""

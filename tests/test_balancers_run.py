@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ctx import fused, model, registry
-from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical, check
-from ctx.errors import BadInput
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check
+from ctx.errors import BadInput, RunFailed
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.train import train
@@ -35,7 +34,7 @@ def test_three_contexts_of_which_one_sits_out_half_the_updates_resume_to_the_bit
     plain = joint.phases
     monkeypatch.setattr(joint, "phases", lambda *given: [replace(plain(*given)[0], shares={"target": 0.5})])
     config = run(balancer=Choice(name=name), **THREE)
-    assert [f"told/{name}/target" in values for values in steps(config)][:4] == [False, True, False, True]
+    assert [f"told/{name}/target" in values for values in steps(config)][:4] == [True, False, True, False]
     resumed(config)
 
 
@@ -111,15 +110,43 @@ def test_where_no_shared_layer_learns_gradients_on_them_are_refused(name: str, t
 
 
 def test_without_torchjd_upgrad_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
-    hidden: Any = lambda name, *rest: None if name == "torchjd" else found(name, *rest)  # noqa: E731
-    monkeypatch.setattr(sys.modules["ctx.balancers.upgrad"], "find_spec", hidden)
+    def hidden(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(sys.modules["ctx.balancers.upgrad"], "version", hidden)
     with pytest.raises(BadInput) as caught:
         check(run(balancer=Choice(name="upgrad")))
     assert str(caught.value) == (
-        "The balancer upgrad needs torchjd, which is not installed here: pip install 'torchjd>=0.18,<0.19', "
+        "The balancer upgrad needs torchjd 0.18, which is not installed here: pip install 'torchjd>=0.18,<0.19', "
         "or choose the balancer pcgrad."
     )
+    monkeypatch.setattr(sys.modules["ctx.balancers.upgrad"], "version", lambda name: "0.7.1")
+    with pytest.raises(BadInput, match=r"needs torchjd 0\.18, and version 0\.7\.1 is installed here: pip install"):
+        check(run(balancer=Choice(name="upgrad")))
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+@pytest.mark.parametrize("tuning", sorted(registry.registry("tunings")))
+def test_a_balancer_is_refused_or_weighs_what_contexts_share(name: str, tuning: str) -> None:
+    plain = run(tuning=Choice(name=tuning), schedule=Choice(name="joint", knobs={"lam": 2.0}))
+    config = plain.model_copy(update={"balancer": Choice(name=name)})
+    try:
+        check(config)
+    except BadInput:
+        return
+    found = steps(config)
+    assert all(f"told/{name}/target" in values for values in found)
+    cosines = [values["cosine/source"] for values in found if "cosine/source" in values]
+    assert name not in GRADIENT or cosines  # there is something in common
+    assert name == "dwa" or name in GRADIENT or [v["total"] for v in found] != [v["total"] for v in steps(plain)]
+
+
+@pytest.mark.parametrize("name", BALANCERS)
+def test_whatever_weighs_losses_that_grow_beyond_all_bounds_it_diverged(name: str) -> None:
+    wild = run(balancer=Choice(name=name), optim=Optim(epochs=2, min_updates=10, lr=1.0, head_lr=1.0, clip=1e30))
+    wild = wild.model_copy(update={"sources": tuple(one.model_copy(update={"weight": 1e37}) for one in wild.sources)})
+    with pytest.raises(RunFailed, match=r"It diverged at step \d+: the loss grew beyond all bounds\. Lower "):
+        steps(wild)
 
 
 @pytest.mark.parametrize("name", BALANCERS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from test_interfaces import resumed
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check, facts
-from ctx.errors import BadInput
+from ctx.errors import BadInput, RunFailed
 from ctx.lab.settings import settings
 from ctx.parts import Choice
 from ctx.prefix import Memo
@@ -35,6 +36,7 @@ TERMS = {
     "ewc": {"kept"},
     "l2sp": {"start", "head"},
 }
+WILD = Optim(epochs=5, min_updates=60, batch=8, lr=1.0, head_lr=1.0, weight_decay=10, clip=1e30)
 SMALL = {"tiny": {"layers": 1, "width": 16}, "mlp": {}}
 
 
@@ -166,6 +168,63 @@ def test_target_texts_without_a_weight_on_their_labels_are_still_seen() -> None:
     assert all("term/dann/domain" in values and values["weighted/target"] == 0 for values in steps(asked))
     alone = asked.model_copy(update={"penalties": (Choice(name="l2sp"),)})
     assert canonical(alone).schedule.name == "source-only"
+
+
+@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("schedule", sorted(registry("schedules")))
+def test_a_penalty_is_refused_or_a_term_of_some_update_whatever_the_schedule(name: str, schedule: str) -> None:
+    asked = usual(name, schedule=Choice(name=schedule))
+    try:
+        check(asked)
+    except BadInput:
+        return
+    assert any(key.startswith(f"term/{name}/") for values in steps(asked) for key in values)
+
+
+def test_replay_leaves_nothing_behind_to_be_guarded() -> None:
+    with pytest.raises(BadInput, match="the schedule replay goes on training on all of them: choose the schedule"):
+        check(usual("ewc", schedule="replay"))
+
+
+def test_penalties_are_one_run_in_whatever_order_they_were_asked_for() -> None:
+    two = Choice(name="mmd"), Choice(name="coral")
+    assert canonical(config("sentiment", *two)) == canonical(config("sentiment", *reversed(two)))
+
+
+@pytest.mark.parametrize("name", ["coral", "mmd"])
+def test_one_text_a_side_is_too_few_to_compare(name: str) -> None:
+    asked = usual(name)
+    with pytest.raises(BadInput, match="needs 2 texts of a context in an update, and there would be 1: raise batch"):
+        check(asked.model_copy(update={"optim": Optim(batch=1)}))
+
+
+@pytest.mark.parametrize("name", ALIGNING)
+def test_batches_that_are_compared_are_random_samples_not_texts_of_one_length(name: str) -> None:
+    def spread(asked: RunConfig) -> float:
+        """Of the lengths in a batch, as a share of that in the whole context."""
+        setup = Setup(canonical(asked))
+        rows, sampler = setup.rows["source"], setup.samplers["source"]
+        lengths = [rows.encoded.lengths[sampler[n]] for n in range(2 * sampler.cycle)]
+        return float(np.mean([one.std() for one in lengths]) / rows.encoded.lengths[rows.learn].std())
+
+    plain = config(sources=(SourceChoice(id=PAIRS["sentiment"][0]),))
+    assert spread(plain) < 0.6
+    assert spread(plain.model_copy(update={"penalties": (Choice(name=name),)})) > 0.75
+
+
+@pytest.mark.parametrize(
+    ("changes", "lower"),
+    [
+        ({"penalties": (Choice(name="l2sp", knobs={"weight": 1e30}),)}, "the weight of the penalty l2sp"),
+        ({"optim": WILD, "penalties": ()}, "the learning rates"),
+        ({"optim": WILD, "penalties": (Choice(name="l2sp", knobs={"weight": 1e-12}),)}, "the learning rates"),
+    ],
+)
+def test_a_run_that_diverges_says_what_to_lower(changes: dict[str, Any], lower: str) -> None:
+    with pytest.raises(
+        RunFailed, match=rf"^It diverged at step \d+: the loss grew beyond all bounds\. Lower {lower}\.$"
+    ):
+        steps(usual("l2sp", **changes))
 
 
 @pytest.fixture

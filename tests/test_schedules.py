@@ -260,4 +260,5 @@ def test_what_trains_otherwise_has_a_name_of_its_own(other: RunConfig) -> None:
 def test_parts_are_told_that_replay_and_rows_hand_weights_over_and_which_steps_see_two() -> None:
     told = {name: facts(config) for name, config in SCHEDULES.items()}
     assert {name for name, one in told.items() if one.handed} == {"replay", "intermediate"}
+    assert {name for name, one in told.items() if one.left} == {"intermediate"}
     assert {name for name, one in told.items() if not one.together} == {"intermediate"}

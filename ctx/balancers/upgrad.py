@@ -13,7 +13,7 @@ curves, are as with `pcgrad`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from ctx import parts
@@ -42,12 +42,14 @@ class UPGrad(parts.Balancer):
         """As for every balancer that reads gradients; and torchjd must be there."""
         if why := super().unfit(facts):
             return why
-        if find_spec("torchjd") is None:
-            return (
-                f"The balancer upgrad needs torchjd, which is not installed here: pip install '{NEEDS}', "
-                "or choose the balancer pcgrad."
-            )
-        return ""
+        try:
+            there = version("torchjd")
+        except PackageNotFoundError:
+            there = ""
+        if there.startswith("0.18."):
+            return ""
+        found = f"and version {there} is installed here" if there else "which is not installed here"
+        return f"The balancer upgrad needs torchjd 0.18, {found}: pip install '{NEEDS}', or choose the balancer pcgrad."
 
     def begin(self, begin: parts.Begin) -> None:
         """It has nothing to keep but the model."""

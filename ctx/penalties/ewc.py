@@ -52,7 +52,8 @@ class EWC(Guarding):
             return {}
         new = {name: p for name, p in held.items() if name not in self.fisher}
         if new:  # at the first update, and where a layer begins to learn later
-            self.fisher |= self._importance(new)
+            with self.start.back(step.model, gradients=True):
+                self.fisher |= self._importance(new)
         importance = [self.fisher[name] for name in held]
         return {"kept": self.knobs.weight * pull(list(held.values()), self.start.of(held), importance)}
 

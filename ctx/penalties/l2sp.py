@@ -45,6 +45,10 @@ class L2SP(parts.Penalty):
             "frozen: choose the tuning full, or leave l2sp out."
         )
 
+    def acts(self) -> bool:
+        """It has two weights."""
+        return bool(self.knobs.weight or self.knobs.head)
+
     def begin(self, begin: parts.Begin) -> None:
         """Note where the phase begins, and which heads do so afresh."""
         self.start = Start(begin)

@@ -56,12 +56,17 @@ class Joint(parts.Schedule):
 
     def canonical(self, sources: int) -> parts.Choice:
         """λ = 0 throughout is source-only; a λ that ends where it begins is constant."""
-        constant = self.knobs.shape == "constant" or self.knobs.lam_from == self.knobs.lam
-        if constant and not self.knobs.lam:
-            return parts.Choice(name="source-only")
-        kept = self.knobs.model_dump()
-        unused = {"shape", "lam_from", "switch"} if constant else set(self.idle())
-        return parts.Choice(name=self.name, knobs={name: value for name, value in kept.items() if name not in unused})
+        return self.plain() if self.knobs.lam or not self._constant() else parts.Choice(name="source-only")
+
+    def plain(self) -> parts.Choice:
+        """Itself, without what says how λ goes where it stays as it is."""
+        if not self._constant():
+            return super().plain()
+        kept = self.knobs.model_dump(exclude={"shape", "lam_from", "switch"})
+        return parts.Choice(name=self.name, knobs=kept)
+
+    def _constant(self) -> bool:
+        return bool(self.knobs.shape == "constant" or self.knobs.lam_from == self.knobs.lam)
 
     def phases(self, config: RunConfig, sizes: Mapping[str, int]) -> list[plan.Phase]:
         """One phase on all contexts; an epoch is a pass over the largest."""

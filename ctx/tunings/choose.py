@@ -51,7 +51,7 @@ class Choose(parts.Tuning):
         blocks = self._blocks()
         return {"learn": _written({n for n in blocks if n <= layers})} if max(blocks, default=0) > layers else {}
 
-    def canonical(self, layers: int) -> parts.Choice:
+    def canonical(self, layers: int, epochs: int) -> parts.Choice:
         """Every layer is full, the highest without a gap are freeze, none is head; else they are named in order."""
         blocks, decoder = self._blocks(), {"decoder": self.knobs.decoder}
         if blocks == set(range(min(blocks, default=0), layers + 1)):

@@ -34,12 +34,12 @@ class Freeze(parts.Tuning):
         """All of them at most."""
         return {"layers": layers} if self.knobs.layers > layers else {}
 
-    def canonical(self, layers: int) -> parts.Choice:
+    def canonical(self, layers: int, epochs: int) -> parts.Choice:
         """All layers frozen is head; a single layer that learns is the highest, which no rate is lower than."""
         learn = layers - self.knobs.layers
         if learn <= 0:
             return parts.Choice(name="head", knobs={"decoder": self.knobs.decoder})
-        found = super().canonical(layers)
+        found = super().canonical(layers, epochs)
         return found if learn > 1 else parts.Choice(name=self.name, knobs=found.knobs | {"decay": 1.0})
 
     def frozen(self, layers: int) -> int:

@@ -18,7 +18,7 @@ class Full(parts.Tuning):
         reinit: int = parts.reinit_knob()
         decoder: int = parts.decoder_knob()
 
-    def canonical(self, layers: int) -> parts.Choice:
+    def canonical(self, layers: int, epochs: int) -> parts.Choice:
         """Where the head reads the embedding, nothing is below it."""
-        found = super().canonical(layers)
+        found = super().canonical(layers, epochs)
         return found if layers else parts.Choice(name=self.name, knobs=found.knobs | {"decay": 1.0})

@@ -47,6 +47,16 @@ class Gradual(parts.Tuning):
         """All of them at most."""
         return {"start": layers} if self.knobs.start > layers else {}
 
+    def canonical(self, layers: int, epochs: int) -> parts.Choice:
+        """Where no epoch unfreezes anything, freeze or head."""
+        knobs = self.knobs.model_dump(exclude={"interval", "start"})
+        if epochs > self.knobs.interval:
+            return super().canonical(layers, epochs)
+        if not self.knobs.start:
+            return parts.Choice(name="head", knobs={"decoder": knobs["decoder"]})
+        decay = knobs["decay"] if self.knobs.start > 1 else 1.0  # no rate is lower than that of a single layer
+        return parts.Choice(name="freeze", knobs=knobs | {"layers": layers - self.knobs.start, "decay": decay})
+
     def learning(self, layers: int, epoch: int) -> list[bool]:
         """The highest so many blocks."""
         learn = min(self.knobs.start + epoch // self.knobs.interval, layers + 1)

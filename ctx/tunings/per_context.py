@@ -64,6 +64,10 @@ class PerContext(parts.Tuning):
         """The embedding, unless vectors are added to it."""
         return 0 if self.knobs.module == "embedding" else 1
 
+    def shares(self) -> bool:
+        """Only the layers themselves, where they learn."""
+        return bool(self.knobs.backbone)
+
     def extra(self, backbone: parts.Backbone, contexts: int = 1) -> int:
         """A module's parameters in all layers, for each context."""
         from ctx.matrices import bottleneck, chosen
