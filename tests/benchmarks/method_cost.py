@@ -1,10 +1,10 @@
-"""What a method costs an update, against the plain run: MiniLM, nothing frozen, tweets and editorials jointly.
+"""What a method costs an update, against the plain run: MiniLM, tweets and editorials jointly.
 
     python -m tests.benchmarks.method_cost [--rounds N] [--updates N] [--only NAME,NAME]
 
 CPU seconds on one thread of the same updates on the same batches, arms interleaved in one process; a round's first
 update of every arm warms up. The table has the medians over rounds of an arm's seconds and of its ratio to the plain
-arm of the same round. Gradients are compared (`ctx.inside`) in the arm of that name alone, in every update; what that
+arm of the same round; penalties on what was handed over are held against the plain run's target phase. Gradients are compared (`ctx.inside`) in the arm of that name alone, in every update; what that
 costs at the interval of a run stands beside it.
 """
 
@@ -30,12 +30,25 @@ CONFIG = RunConfig(
     schedule=Choice(name="joint", knobs={"lam": 0.5}),
     tuning=Choice(name="full"),
 )
-PLAIN, COSINES = "plain", "gradient cosines"
+PLAIN, COSINES, AFTER = "plain", "gradient cosines", "plain, target phase"
+SEQUENTIAL = {"schedule": Choice(name="sequential")}
 METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's configuration
     PLAIN: {},
     COSINES: {},
     **{name: {"balancer": Choice(name=name)} for name in ("uncertainty", "gradnorm", "dwa", "pcgrad", "upgrad")},
+    **{name: {"penalties": (Choice(name=name),)} for name in ("l2sp", "dann", "coral", "mmd")},
+    **{name: {"tuning": Choice(name=name)} for name in ("head", "lora", "adapter", "bitfit", "per-context")},
+    "freeze 4 of 6": {"tuning": Choice(name="freeze", knobs={"layers": 4})},
+    AFTER: SEQUENTIAL,
+    **{
+        f"{name}, target phase": SEQUENTIAL | {"penalties": (Choice(name=name),)} for name in ("distill", "ewc", "l2sp")
+    },
 }
+
+
+def base(method: str) -> str:
+    """The plain arm that a method's is held against."""
+    return AFTER if method.endswith("target phase") else PLAIN
 
 
 def seconds(method: str, updates: int) -> float:
@@ -44,7 +57,10 @@ def seconds(method: str, updates: int) -> float:
     trainer = Trainer(Setup(canonical(CONFIG.model_copy(update=METHODS[method]))))
     torch.manual_seed(CONFIG.seed)
     trainer.begin()
-    phase = itertools.islice(trainer._phase(trainer.setup.phases[0]), updates + 1)
+    if base(method) == AFTER:
+        trainer.at.phase = 1
+        trainer.begin()
+    phase = itertools.islice(trainer._phase(trainer.setup.phases[trainer.at.phase]), updates + 1)
     next(phase)
     began = time.process_time()
     for _ in phase:
@@ -59,14 +75,15 @@ def main() -> None:
     asked.add_argument("--only", default=",".join(METHODS))
     given = asked.parse_args()
     torch.set_num_threads(1)
-    arms = [PLAIN, *(name for name in given.only.split(",") if name != PLAIN)]
+    wanted = given.only.split(",")
+    arms = [name for name in METHODS if name in wanted or name in {base(one) for one in wanted}]
     taken: dict[str, list[float]] = {arm: [] for arm in arms}
     for _ in range(given.rounds):
         for arm in arms:
             taken[arm].append(seconds(arm, given.updates) / given.updates)
     print("| method | ms an update | ÷ plain | range |\n|---|---|---|---|")
     for arm in arms:
-        ratios = [one / plain for one, plain in zip(taken[arm], taken[PLAIN], strict=True)]
+        ratios = [one / plain for one, plain in zip(taken[arm], taken[base(arm)], strict=True)]
         row = f"{1000 * median(taken[arm]):.0f} | {median(ratios):.3f} | {min(ratios):.3f} to {max(ratios):.3f}"
         print(f"| {arm} | {row} |")
         if arm == COSINES:

@@ -1,0 +1,189 @@
+"""The method tour: every method of the Lab on five pairs, 5 draws, the same tuning budget for every one.
+
+    python -m tests.benchmarks.method_tour [PAIR …] [--draws 5] [--only METHOD,METHOD] [--results FILE]
+
+A method is what its pill in the Lab sets (`ctx.lab.methods`), with a second source where it wants a row of them. Its
+budget are three learning rates for the layers and what is added to them, a third, once and three times the backbone's
+own (of the head, where nothing else learns), on draw 0. The best by the score of the kept weights on the target's
+validation split goes on to all draws; the method that never sees a label of the target is tuned on the source's. The
+test splits are read for the table alone. Target only has as many target updates as the method with most, so that no
+method is better for having trained longer.
+
+``--results``: finished runs, a JSON line each; those that it holds are not run again, so a tour may take several
+sittings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, frozen_blocks, key
+from ctx.errors import CtxError
+from ctx.lab.methods import Method, methods
+from ctx.parts import Choice
+from ctx.study import target_updates
+from ctx.train import train
+from ctx.verdict import difference, interval
+
+RATES = (1 / 3, 1.0, 3.0)  # times the usual one
+ROWS = "intermediate"  # the schedule that wants several sources
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, one more for a row of them, a target, how many examples of each, the backbone, the metric."""
+
+    sources: tuple[str, str]
+    target: str
+    size: int
+    source_size: int = 600
+    backbone: str = "minilm"
+    metric: str = "macro_f1"
+    epochs: int = 3
+
+    def config(self, sources: int = 1) -> RunConfig:
+        """With so many sources."""
+        return RunConfig(
+            sources=tuple(SourceChoice(id=name, size=self.source_size) for name in self.sources[:sources]),
+            target=ContextChoice(id=self.target, size=self.size),
+            backbone=Choice(name=self.backbone),
+            optim=Optim(epochs=self.epochs, min_updates=10),
+        )
+
+
+PAIRS = {
+    "tweets-editorials": Pair(("sentiment/tweets", "sentiment/movies"), "sentiment/editorials", 60),
+    "hotels-computers": Pair(("sentiment/hotels-zh", "sentiment/books-zh"), "sentiment/computers-zh", 60, 600, "e5"),
+    "products-movies": Pair(("sentiment/products", "sentiment/tweets"), "sentiment/movies", 60),
+    "names": Pair(("ner/news-zh", "ner/tweets-en"), "ner/encyclopaedia-ja", 60, 600, "e5", "f1"),
+    "translation": Pair(
+        ("translation/notebooks-en-es", "translation/cms-en-pt"),
+        "translation/cms-en-es", 200, 400, "e5", "chrf",
+    ),
+}  # fmt: skip
+
+
+class Finished:
+    """Results by run, kept in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.there = path, {}
+        if path is not None and path.exists():
+            self.there = {one.pop("key"): one for one in map(json.loads, path.read_text().splitlines())}
+
+    def of(self, config: RunConfig, metric: str) -> dict[str, Any]:
+        """``test``, and ``source`` and ``target``, the kept weights' validation scores; trained if it isn't there."""
+        name = key(config)
+        if name not in self.there:
+            self.there[name] = trained(config, metric)
+            if self.path is not None:
+                with self.path.open("a") as file:
+                    file.write(json.dumps({"key": name} | self.there[name]) + "\n")
+        return self.there[name]
+
+
+def trained(config: RunConfig, metric: str) -> dict[str, Any]:
+    """One run."""
+    began, scores = time.perf_counter(), {}
+    for event in train(canonical(config), sharing=True):
+        for role in ("source", "target"):
+            if f"validation/{role}/{metric}" in event.values:
+                scores[event.step, role] = event.values[f"validation/{role}/{metric}"]
+    final = event.final or {}
+    last = max(step for step, _ in scores)
+    kept = final["kept_step"] if (final["kept_step"], "target") in scores else last
+    found = {role: scores.get((kept, role)) for role in ("source", "target")}
+    test, updates = final["metrics"]["target"][metric], final["updates"]["target"]
+    return found | {"test": test, "updates": updates, "seconds": time.perf_counter() - began}
+
+
+def tried(method: Method) -> list[RunConfig]:
+    """The method at each rate of its budget."""
+    found = []
+    for factor in RATES:
+        config = method.config
+        layers, head = config.learning_rates()
+        frozen, blocks = frozen_blocks(config)
+        rate = {"head_lr": head * factor} if frozen >= blocks else {"lr": layers * factor}
+        found.append(config.model_copy(update={"optim": config.optim.model_copy(update=rate)}))
+    return found
+
+
+def arms(pair: Pair, only: list[str]) -> dict[str, Method]:
+    """Every method that can be had, with the sources that it wants."""
+    found = {one.name: one for one in methods(pair.config())}
+    found |= {one.name: one for one in methods(pair.config(2)) if one.config.schedule.name == ROWS}
+    for one in found.values():
+        if one.why_not:
+            print(f"{one.title}: not here. {one.why_not}")
+    return {name: one for name, one in found.items() if not one.why_not and (not only or name in only)}
+
+
+def tuned(method: Method, pair: Pair, finished: Finished) -> RunConfig:
+    """The best of its budget, on draw 0."""
+    role = "target" if target_updates(method.config) else "source"
+    scored = [(finished.of(config, pair.metric)[role] or 0.0, -n, config) for n, config in enumerate(tried(method))]
+    return max(scored, key=lambda one: one[:2])[2]
+
+
+def fair(there: dict[str, Method]) -> dict[str, Method]:
+    """Target only with as many target updates as the method with most."""
+    most = max(target_updates(one.config) for one in there.values())
+    alone = there["target-only"]
+    schedule = Choice(name="target-only", knobs={"updates": most})
+    return there | {
+        "target-only": Method(**vars(alone) | {"config": alone.config.model_copy(update={"schedule": schedule})})
+    }
+
+
+def table(pair: Pair, draws: int, only: list[str], finished: Finished) -> None:
+    """Tune and train every method, and print its row."""
+    print("| method | rate | test | 95 % interval | against target only | target updates | s a run |")
+    print("|---|---|---|---|---|---|---|")
+    tests: dict[str, dict[int, float]] = {}
+    for name, method in fair(arms(pair, ["target-only", *only] if only else [])).items():
+        try:
+            best = tuned(method, pair, finished)
+            runs = [finished.of(best.model_copy(update={"seed": draw}), pair.metric) for draw in range(draws)]
+        except CtxError as error:
+            print(f"| {method.title} | {error} |")
+            continue
+        tests[name] = {draw: run["test"] for draw, run in enumerate(runs)}
+        mean, (low, high) = sum(tests[name].values()) / draws, interval(list(tests[name].values()))
+        rate = best.optim.lr or best.optim.head_lr
+        row = f"| {method.title} | {rate:.1e} | {mean:.3f} | {low:.3f} to {high:.3f} | {against(tests, name)} | "
+        seconds = sum(run["seconds"] for run in runs) / draws
+        print(f"{row}{runs[0]['updates']} | {seconds:.0f} |", flush=True)
+
+
+def against(tests: dict[str, dict[int, float]], name: str) -> str:
+    """The paired difference to target only, and what it says."""
+    found = difference(tests[name], tests["target-only"]) if name != "target-only" else None
+    if found is None or found.low is None or found.high is None:
+        return "–"
+    says = "helps" if found.low > 0 else "hurts" if found.high < 0 else "can't tell"
+    return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f}): {says}"
+
+
+def main() -> None:
+    """Print the tables that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("pairs", nargs="*", choices=[[], *PAIRS], metavar="PAIR", help=", ".join(PAIRS))
+    parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--results", type=Path)
+    asked = parser.parse_args()
+    finished = Finished(asked.results)
+    for name in asked.pairs or PAIRS:
+        pair = PAIRS[name]
+        print(f"\n{name}: {pair.sources[0]} → {pair.target}, {pair.size} labels, {pair.metric}, {asked.draws} draws\n")
+        table(pair, asked.draws, [one for one in asked.only.split(",") if one], finished)
+
+
+if __name__ == "__main__":
+    main()
