@@ -4,8 +4,9 @@
 
 CPU seconds on one thread of the same updates on the same batches, arms interleaved in one process; a round's first
 update of every arm warms up. The table has the medians over rounds of an arm's seconds and of its ratio to the plain
-arm of the same round; penalties on what was handed over are held against the plain run's target phase. Gradients are compared (`ctx.inside`) in the arm of that name alone, in every update; what that
-costs at the interval of a run stands beside it.
+arm of the same round; penalties on what was handed over are held against the plain run's target phase. Gradients are
+compared (`ctx.inside`) in the arm of that name alone, in every update; what that costs at the interval of a run stands
+beside it.
 """
 
 from __future__ import annotations
