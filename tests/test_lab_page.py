@@ -155,7 +155,7 @@ def test_all_settings_change_the_address(visit: Visit) -> None:
     app.run()
     app.number_input(key="all optim.epochs").set_value(3).run()
     assert address(app, "optim.epochs") == "3"
-    assert app.selectbox(key="all balancer").disabled
+    assert app.selectbox(key="all backbone").disabled
 
 
 def test_swap_turns_the_question_round(visit: Visit) -> None:

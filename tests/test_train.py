@@ -266,7 +266,7 @@ def test_a_wrong_shape_is_refused_rather_than_broadcast() -> None:
         ({"schedule": Choice(name="joint", knobs={"lam": -1})}, "greater than or equal to 0"),
         ({"schedule": Choice(name="joint", knobs={"lam": math.nan})}, "finite"),
         ({"schedule": Choice(name="joint", knobs={"lamb": 1})}, "has no knob"),
-        ({"schedule": Choice(name="jiont")}, "There are: joint"),
+        ({"schedule": Choice(name="jiont")}, "There are: intermediate, joint"),
         ({"tuning": Choice(name="freeze", knobs={"layers": 3})}, "choose a number from 0 to 2"),
         ({"backbone": Choice(name="tiny", knobs={"readout": 3})}, "choose from 0 to 2"),
         ({"backbone": Choice(name="mlp")}, "choose another backbone"),

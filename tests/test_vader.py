@@ -1,6 +1,5 @@
 """The four VADER contexts, on the real archive."""
 
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -84,11 +83,3 @@ def test_splits_are_these_for_ever() -> None:
         "movies": {"train": 6544, "validation": 1512, "test": 2014},
         "editorials": {"train": 1900, "validation": 439, "test": 586},
     }
-
-
-def test_a_context_is_parsed_and_split_within_a_second() -> None:
-    vader._ratings.cache_clear()
-    data._splits.cache_clear()
-    began = time.perf_counter()
-    data.splits(chosen("movies"))
-    assert time.perf_counter() - began < 1
