@@ -11,15 +11,17 @@ from plotly.graph_objects import Figure
 from ctx import charts, charts_inside
 from ctx.config import RunConfig
 from ctx.i18n import t
-from ctx.lab import inside
+from ctx.lab import best_lam, inside
 from ctx.lab.answer import Answer
 from ctx.lab.names import short
 from ctx.readings import Curves
 from ctx.records import Series
 from ctx.registry import part
+from ctx.store import Store
 from ctx.ui import page
 
 COLOURS = (charts.BOTH, *charts.MORE, charts.REFERENCE)
+SECONDS = 30  # that a list of runs is kept for
 EVERY = 30  # updates between two looks, at least (`ctx.inside`)
 
 
@@ -113,7 +115,29 @@ def _lam(read: Curves, config: RunConfig, names: Mapping[str, str]) -> None:
     if not cls.plain:
         means = f"{means} {t(cls.title)}: {inside.meant(cls)}"
     shown = {key: t("λ in effect") if len(curves) == 1 else names.get(key, key) for key in curves}
-    _lines(read, "lam", (t("λ in effect"), t("λ, weight of the target / weight of the source")), means, curves, shown)
+    fixed = [] if cls.plain else _fixed(config.model_dump_json(), page.store().url, page.store())
+    means = f"{means} {best_lam.sentence(fixed, best_lam.headline(config))}".strip()
+    titles = t("λ in effect"), t("λ, weight of the target / weight of the source")
+    _lines(
+        read, "lam", titles, means, curves, shown, more=_across(curves, best_lam.best(fixed, best_lam.headline(config)))
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=100, ttl=SECONDS)
+def _fixed(config: str, url: str, _store: Store) -> list[best_lam.Tried]:
+    """Of every fixed λ that the store at ``url`` has with a run's settings, its score."""
+    asked = RunConfig.model_validate_json(config)
+    runs = _store.runs(("done",), search=best_lam.words(asked), limit=best_lam.MOST_RUNS)
+    return best_lam.tried(asked, runs, _store)
+
+
+def _across(curves: Mapping[str, Series], best: best_lam.Tried | None) -> list[charts.Line]:
+    """A dashed line at a fixed λ, as long as the curves are."""
+    if best is None:
+        return []
+    last = max(float(x[-1]) for x, _ in curves.values())
+    name = t("the best fixed λ")
+    return [charts.Line(name, [0.0, last], [best.lam, best.lam], charts.REFERENCE, bold=True, dash="dash")]
 
 
 def _penalties(read: Curves) -> None:
@@ -131,8 +155,9 @@ def _lines(
     curves: Mapping[str, Series],
     names: Mapping[str, str],
     colours: Mapping[str, str] = inside.COLOURS,
+    more: Sequence[charts.Line] = (),
 ) -> None:
-    """A chart of bold lines. ``titles``: its own, and the y axis's."""
+    """A chart of bold lines. ``titles``: its own, and the y axis's; ``more``: lines that are no curves."""
     if not curves:
         return
     others = iter(COLOURS * len(curves))
@@ -140,13 +165,11 @@ def _lines(
         charts.Line(names.get(name, name), *series, colours.get(name) or next(others), bold=True)
         for name, series in curves.items()
     ]
-    _drawn(read, key, titles, means, lines, inside.ends(curves, names))
-
-
-def _drawn(read: Curves, key: str, titles: tuple[str, str], means: str, lines: Sequence[charts.Line], alt: str) -> None:
+    lines += more
     axes = _examples(), titles[1]
     draw = partial(charts.curves, lines, axes, revision=key, height=240, rises=True)
-    _chart(titles[0], means, key, (read.revision, axes, [(line.name, line.dash) for line in lines]), draw, alt)
+    made_of = read.revision, axes, [(line.name, line.dash) for line in lines], [list(line.y) for line in more]
+    _chart(titles[0], means, key, made_of, draw, inside.ends(curves, names))
 
 
 def _chart(title: str, means: str, key: str, made_of: object, draw: partial[Figure], ends: str) -> None:
