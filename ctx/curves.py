@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from ctx.records import Series, Told, finite
+from ctx.records import Series, Told
 
 MOST_POINTS = 1000  # of a curve that are drawn
 NOTHING: Series = (np.empty(0), np.empty(0))
@@ -44,14 +44,6 @@ def metric(told: Told, name: str, percent_of: str | None = None) -> Series:
     if not len(constant) or not constant[0]:
         return NOTHING
     return steps, 100 * values / constant[0]
-
-
-def kept_score(curve: Series | None, final: Mapping[str, Any]) -> float | None:
-    """The score of the weights that a run kept, from its ``final`` results: at their step, else the last."""
-    if curve is None or not len(curve[0]):
-        return None
-    there = np.flatnonzero(curve[0] == final.get("kept_step"))
-    return finite(curve[1][there[-1] if len(there) else -1])
 
 
 def evenly(n: int, most: int = MOST_POINTS) -> np.ndarray:

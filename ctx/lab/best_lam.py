@@ -10,12 +10,12 @@ import numpy as np
 
 from ctx.charts import number
 from ctx.config import RunConfig
-from ctx.curves import CurveReader, kept_score
+from ctx.curves import CurveReader
 from ctx.errors import BadInput
 from ctx.i18n import t
 from ctx.lab.effect import lam
 from ctx.parts import Metric
-from ctx.records import Run
+from ctx.records import Run, kept_score
 
 MOST_RUNS = 300  # of the latest that are looked through
 SHORT = 8  # characters of an id

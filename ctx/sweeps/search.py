@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ctx.curves import kept_score
 from ctx.errors import Unavailable
 from ctx.i18n import t
-from ctx.records import UNFINISHED, Job, Row, Study
+from ctx.records import UNFINISHED, Job, Row, Study, kept_score
 from ctx.sweeps.plan import Axis, Sweep, arm, cell_of, metric, rows, swept
 
 if TYPE_CHECKING:
