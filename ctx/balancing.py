@@ -100,7 +100,7 @@ def products(alone: Sequence[Gradients]) -> Products:
         if _common(alone, i):
             for a in range(size):
                 for b in range(a, size):
-                    found[a][b] += _product(alone[a][i], alone[b][i])
+                    found[a][b] += product(alone[a][i], alone[b][i])
     return [[found[min(a, b)][max(a, b)] for b in range(size)] for a in range(size)]
 
 
@@ -108,7 +108,8 @@ def _common(alone: Sequence[Gradients], place: int) -> bool:
     return sum(one[place] is not None for one in alone) > 1
 
 
-def _product(one: Tensor | None, other: Tensor | None) -> float:
+def product(one: Tensor | None, other: Tensor | None) -> float:
+    """Of two gradients of one parameter; 0 where there is none."""
     return 0.0 if one is None or other is None else float(torch.dot(one.flatten(), other.flatten()))
 
 
@@ -139,4 +140,4 @@ def norms(losses: Mapping[str, Tensor], parameters: Sequence[nn.Parameter]) -> d
         key: torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True) for key, loss in losses.items()
     }
     reached = [i for i in range(len(parameters)) if all(one[i] is not None for one in found.values())]
-    return {key: math.sqrt(sum(_product(one[i], one[i]) for i in reached)) for key, one in found.items()}
+    return {key: math.sqrt(sum(product(one[i], one[i]) for i in reached)) for key, one in found.items()}

@@ -36,10 +36,14 @@ def stacked(parts: Mapping[str, Series], names: Mapping[str, str], title: str) -
     return chart.update_yaxes(title_text="", range=[0, 1], tickformat=".0%")
 
 
-def cosines(whole: Series, layers: Sequence[tuple[str, Series]], name: str, titles: tuple[str, str]) -> go.Figure:
-    """The cosine over all layers bold, of each layer thin, the lower the lighter; below zero the ground is marked."""
+def cosines(whole: Series, layers: Sequence[tuple[str, Series]], name: str, titles: tuple[str, str, str]) -> go.Figure:
+    """The cosine over all layers bold, of each layer thin, the lower the lighter; below zero the ground is marked.
+
+    ``titles``: of both axes, and what stands in the marked ground.
+    """
     chart = figure(300, "cosines")
-    chart.add_hrect(y0=-1, y1=0, fillcolor=CONFLICT, line_width=0, layer="below")
+    said = {"annotation_text": literal(titles[2]), "annotation_position": "bottom right", "annotation_font_size": 11}
+    chart.add_hrect(y0=-1, y1=0, fillcolor=CONFLICT, line_width=0, layer="below", **said)
     lines = [
         go.Scatter(
             x=x,

@@ -3,7 +3,8 @@
 A part is one file in ``ctx/<kind>/``: a class with a ``name``, its ``Knobs`` (defaults, ranges, help) and the few
 methods of its kind below. A folder scan (``ctx/registry.py``) finds it; forms, flags, validation and the store read
 its knobs. A part file imports only the standard library, pydantic and this module at top level; torch inside its
-functions (``ctx.plan`` and ``ctx.errors`` are as light and may be imported too).
+functions. As light, and imported too where they are wanted: ``ctx.plan``, ``ctx.errors``, ``ctx.writing``, and what
+penalties share, ``ctx.aligning`` and ``ctx.guarding``.
 """
 
 from __future__ import annotations

@@ -137,6 +137,14 @@ def finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
+def kept_score(curve: Series | None, final: Mapping[str, Any]) -> float | None:
+    """The score of the weights that a run kept, from its ``final`` results: at their step, else the last."""
+    if curve is None or not len(curve[0]):
+        return None
+    there = np.flatnonzero(curve[0] == final.get("kept_step"))
+    return finite(curve[1][there[-1] if len(there) else -1])
+
+
 def clean(value: Any) -> Any:
     """Results as JSON can hold them: numbers that are none become null, NumPy's scalars Python's own."""
     if isinstance(value, Mapping):

@@ -114,7 +114,7 @@ class Trainer:
         self._begin_phase(phase)
 
     def _begin_phase(self, phase: Phase) -> None:
-        self.varying = phase.varying()
+        self.varying, self.looks = phase.varying(), inside.looks(phase)
         groups = self._learn(phase)
         before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
         heads = {key: self._head(key) for key in self.setup.rows}
@@ -216,11 +216,10 @@ class Trainer:
             losses[key] = loss_of(self.setup.task, out[key], batches[key], self.setup.class_weights[key])
         weights = {key: phase.weights[key](done / total) for key in losses}
         seen = Step(self.model, done / total, batches, hidden, out)
-        looks = len(losses) > 1 and self.shared and inside.due(self.at.step, self.setup.steps)
-        alone = inside.gradients(losses, weights, self.shared, self.total.plain) if looks else {}
+        looks = bool(self.shared) and done in self.looks
+        told = inside.told(self.model, losses, self.shared, self.total.plain) if looks else {}
         values = self.total.backward(losses, weights, seen, self.shared)
-        values |= inside.told(self.model, alone, weights, self.shared) if looks else {}
-        values |= self.optimiser.rates() if looks else {}
+        values |= (told or inside.alone(weights, self.shared)) | self.optimiser.rates() if looks else {}
         values |= {f"lambda/{key}": weights[key] for key in losses if key in self.varying}
         values["grad_norm"] = self.optimiser.step()
         self.total.bounded(values, self.at.step + 1)

@@ -10,10 +10,10 @@ import pytest
 
 from ctx import data, machine
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
-from ctx.lab.cost import run_seconds, study_seconds
+from ctx.lab.cost import one_run_seconds, run_seconds, study_seconds
 from ctx.parts import Choice
 from ctx.records import Run
-from ctx.registry import make
+from ctx.registry import make, part
 from ctx.study import arms
 from ctx.tasks.translation import Translation
 from ctx.workforce import heavy
@@ -72,6 +72,41 @@ SENTIMENT = {"target": ContextChoice(id="sentiment/sample-cafes-en", size=40)}
 @pytest.mark.parametrize(("asked", "ran"), [*OTHERS, (config(), config(**SENTIMENT))])
 def test_runs_of_other_beams_or_batches_or_applications_promise_nothing(asked: RunConfig, ran: RunConfig) -> None:
     assert study_seconds(asked, 1, [finished(ran, 8000.0)]) == study_seconds(asked, 1) < 100
+
+
+def with_source(**given: Any) -> RunConfig:
+    source = (SourceChoice(id="sentiment/sample-gadgets-en", size=60),)
+    return config(sources=source, schedule=Choice(name="joint"), **SENTIMENT | given)
+
+
+METHODS: list[dict[str, Any]] = [
+    {"balancer": Choice(name="pcgrad")},
+    {"balancer": Choice(name="gradnorm")},
+    {"penalties": (Choice(name="l2sp"),)},
+    {"penalties": (Choice(name="l2sp"), Choice(name="coral"))},
+]
+
+
+@pytest.mark.parametrize("place", range(len(METHODS)))
+def test_a_method_takes_as_long_as_the_same_method_took(place: int) -> None:
+    asked, plain = with_source(**METHODS[place]), with_source()
+    others = [with_source(**one) for n, one in enumerate(METHODS) if n != place]
+    for ran in (plain, *others):
+        assert one_run_seconds(asked, [finished(ran, 8000.0)]) == one_run_seconds(asked) < 100
+    assert one_run_seconds(asked, [finished(asked, 8000.0)]) == pytest.approx(8000)
+    assert one_run_seconds(plain, [finished(asked, 8000.0)]) == one_run_seconds(plain)
+    for left_out in ("balancer", "penalties"):  # stored before there were any
+        assert one_run_seconds(plain, [finished(plain, 800.0, without=left_out)]) == pytest.approx(800)
+
+
+def test_passes_that_a_method_adds_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, plain = with_source(penalties=(Choice(name="l2sp"),)), with_source()
+    seconds = run_seconds(plain)
+    assert run_seconds(asked) == seconds
+    machine.keep_speeds({1: 1e6})  # so slow that the layers' work is all there is
+    slow = run_seconds(plain)
+    monkeypatch.setattr(part("penalties", "l2sp"), "passes", 1.0, raising=False)
+    assert 1.5 * slow < run_seconds(asked) < 2 * slow
 
 
 def test_a_run_stored_before_there_were_beams_was_greedy() -> None:

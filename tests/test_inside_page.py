@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ctx.config import RunConfig
 from ctx.lab import inside, link
 from ctx.lab.data import sample
 from ctx.lab.methods import chosen, methods
 from ctx.lab.settings import change
+from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.study import rows
 from ctx.worker import run_here
@@ -52,11 +54,50 @@ def test_a_conflict_is_named_with_its_layers() -> None:
     found = inside.agreement(run)
     assert found is not None
     assert list(found.layers) == ["layer2", "layer10"]
-    assert found.share == 0.5
-    assert "In 50% of the looks" in inside.conflict(found)
+    assert (found.apart, found.looks) == (2, 4)
+    assert "In 2 of 4 looks the gradients pointed apart" in inside.conflict(found)
     assert "Mostly in: layer 2." in inside.conflict(found)
-    assert "helped the other" in inside.conflict(inside.agreement(told(cosine__source=[0.5])))  # type: ignore[arg-type]
     assert inside.agreement(told(weighted__target=[1])) is None
+
+
+@pytest.mark.parametrize(("cosines", "said"), [([0.5, 0.1], "In none of 2 looks"), ([0.5], "looked at once")])
+def test_no_conflict_is_said_of_the_looks_alone(cosines: list[float], said: str) -> None:
+    found = inside.agreement(told(cosine__source=cosines))
+    assert found is not None
+    assert said in inside.conflict(found)
+    assert "helped" not in inside.conflict(found)
+
+
+def test_the_weight_in_effect_is_one_curve_that_compares_with_lambda() -> None:
+    config = asked(balancer=Choice(name="uncertainty"), schedule=Choice(name="joint", knobs={"lam": 0.5}))
+    run = told(told__uncertainty__source=[1, 2, 0, 4], told__uncertainty__target=[0.5, 2, 1, 1])
+    ((key, (steps, values)),) = inside.effect(run, config).items()
+    assert (key, steps.tolist(), values.tolist()) == ("source", [1, 2, 4], [0.5, 1, 0.25])
+    assert inside.told(run) == {}  # not a second time
+    weighted = config.model_copy(update={"sources": (config.sources[0].model_copy(update={"weight": 2.0}),)})
+    assert inside.effect(run, weighted)["source"][1].tolist() == [1, 2, 0.5]
+    moving = inside.effect(told(**{"lambda__target": [0, 0.5, 1]}), asked())
+    assert moving["source"][1].tolist() == [0, 0.5, 1]
+    assert inside.effect(told(weighted__source=[1], weighted__target=[1]), asked()) == {}
+
+
+def test_why_there_are_no_curves_is_said_with_what_to_choose() -> None:
+    looked = told(gradient__target=[1])
+    frozen = asked(tuning=Choice(name="head"))
+    assert "choose a tuning that lets layers learn" in inside.why_none(frozen, told(weighted__target=[1]))
+    assert inside.why_uncompared(frozen, {}) == ""
+    alone = asked(schedule=Choice(name="sequential"))
+    assert inside.why_none(alone, looked) == ""
+    assert "With the schedule joint" in inside.why_uncompared(alone, looked)
+    assert "nothing in common" in inside.why_uncompared(asked(), looked)
+    assert inside.why_uncompared(asked(), looked | told(cosine__source=[1])) == ""
+
+
+def asked(**changes: object) -> RunConfig:
+    config = sample("sentiment")
+    assert config is not None
+    usual = {"tuning": Choice(name="full"), "schedule": Choice(name="joint")}
+    return config.model_copy(update=usual | changes)
 
 
 def test_the_lab_draws_them_for_a_finished_study(store: Store) -> None:
@@ -72,8 +113,17 @@ def test_the_lab_draws_them_for_a_finished_study(store: Store) -> None:
     app.session_state["inside"] = True
     app.run()
     assert not app.exception
-    for title in ("Shares of the loss", "Do the gradients agree?", "length of the gradient", "learning rate"):
-        assert title in plain(app)
+    for title in ("Shares of the loss", "Do the gradients agree?", "Lengths of the gradients", "Learning rates"):
+        assert f"**{title}**" in plain(app)
+    for said in (
+        "of the whole that an update minimises",
+        "looks",
+        "before it is weighed",
+        "A layer that does not learn",
+    ):
+        assert said in plain(app)
+    charts = [one.proto for one in app.get("plotly_chart") if "layer 2" in one.proto.spec]
+    assert len(charts) == 2
     drawn = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
     cosines = next(one for one in drawn if one["layout"]["yaxis"].get("range") == [-1, 1])
     assert len(cosines["data"]) == 4  # the embedding, two layers, all of them

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctx.config import check
+from ctx.config import RunConfig, check
 from ctx.lab import history, link, settings
 from ctx.lab.applications import applications
 from ctx.lab.data import default
@@ -103,3 +103,15 @@ def test_differences_between_studies_name_only_what_differs(store: Store) -> Non
     newest, oldest = history.past(store)
     assert newest.differs == "labels 20 → 50"
     assert oldest.differs is None
+
+
+def test_settings_are_worked_out_once_where_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = default("sentiment")
+    asked: list[RunConfig] = []
+    before = link.settings
+    monkeypatch.setattr(link, "settings", lambda one: (asked.append(one), before(one))[1])
+    assert link.parameters(config, config) == {}
+    assert len(asked) == 2  # of one and of the other
+    changed = settings.change(config, "optim.epochs", 3)
+    assert link.parameters(changed, config) == {"optim.epochs": "3"}
+    assert len(asked) == 5

@@ -57,13 +57,23 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
             rows = sizes.get("test", LOOKED) + epochs * min(looked(config), there)
             rows += min(FEWEST_LOOKED, there) if config.half or not backbone.pretrained else 0
             seconds += 2 * live * tokens[key] * rows / rate
+    more = 1 + _passes(config)
     for phase in planned:
         most = config.optim.batch
         taken = phase.taken(phase.epochs * phase.updates)
         read = sum(n * min(most, config.contexts()[key].size or most) * tokens[key] for key, n in taken.items())
-        work = 6 * live * read / rate
+        work = 6 * live * read * more / rate
         seconds += (step + config.task().step_seconds) * sum(taken.values()) + work
     return seconds
+
+
+def _passes(config: RunConfig) -> float:
+    """How much more its balancer and penalties have go through the layers, by what these say of themselves.
+
+    Their ``passes``: 1 is an update's own work, forwards and back; forwards alone is a third of it. 0 where unsaid.
+    """
+    parts = [part("balancers", config.balancer.name), *(part("penalties", one.name) for one in config.penalties)]
+    return float(sum(getattr(cls, "passes", 0.0) for cls in parts))
 
 
 def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase], rate: float) -> float:
@@ -214,6 +224,8 @@ def _alike(settings: Mapping[str, object], config: RunConfig) -> bool:
         _application(settings) == _application(parts)
         and settings.get("backbone") == parts["backbone"]
         and settings.get("tuning") == parts["tuning"]
+        and _inside(settings, "balancer").get("name", "fixed") == config.balancer.name
+        and _names(settings.get("penalties")) == _names(parts["penalties"])
         and schedule.get("name") == config.schedule.name
         and optim.get("batch", Optim().batch) == config.optim.batch
         and beams == config.beams
@@ -224,6 +236,11 @@ def _application(settings: Mapping[str, object]) -> str:
     target, sources = _inside(settings, "target"), settings.get("sources")
     first = target or (sources[0] if isinstance(sources, list) and sources else {})
     return str(first.get("id", "")).partition("/")[0]
+
+
+def _names(chosen: object) -> set[object]:
+    """Of the parts in a list of a stored run's settings."""
+    return {one.get("name") for one in chosen} if isinstance(chosen, list) else set()
 
 
 def _inside(settings: Mapping[str, object], name: str) -> dict[str, object]:

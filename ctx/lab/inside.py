@@ -8,25 +8,35 @@ from dataclasses import dataclass
 import numpy as np
 
 from ctx import charts
+from ctx.config import RunConfig, facts
 from ctx.curves import NOTHING, examples
 from ctx.i18n import t
+from ctx.knobs import Part
 from ctx.lab.curve import binned
+from ctx.lab.effect import phases
 from ctx.records import Series, Told
+from ctx.registry import registry
 
-NAMES = ("weighted/", "term/", "cosine/", "gradient/", "lr/", "lr_factor", "lambda/", "told/", "seen/")
+NAMES = ("weighted/", "term/", "cosine/", "gradient/", "lr/", "lambda/", "told/", "seen/")
 COLOURS = {"source": charts.SOURCE, "target": charts.TARGET}
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The cosine of two contexts' gradients: over all layers they share, and layer by layer, lowest first.
-
-    ``share``: of the looks at it, how many found it below zero.
-    """
+    """The cosine of two contexts' gradients: over all layers they share, and layer by layer, lowest first."""
 
     whole: Series
     layers: Mapping[str, Series]
-    share: float
+
+    @property
+    def looks(self) -> int:
+        """How often it was looked at."""
+        return len(self.whole[1])
+
+    @property
+    def apart(self) -> int:
+        """In how many of the looks it was below zero."""
+        return int((self.whole[1] < 0).sum())
 
 
 def shares(run: Told) -> dict[str, Series]:
@@ -59,7 +69,7 @@ def agreement(run: Told, source: str = "source") -> Agreement | None:
     start = f"cosine/{source}/"
     layers = {name.removeprefix(start): over(run, name) for name in run if name.startswith(start)}
     ordered = dict(sorted(layers.items(), key=lambda one: place(one[0])))
-    return Agreement(whole, ordered, float((whole[1] < 0).mean()))
+    return Agreement(whole, ordered)
 
 
 def over(run: Told, name: str) -> Series:
@@ -78,9 +88,79 @@ def rates(run: Told) -> dict[str, Series]:
     return dict(sorted(_named(run, "lr/").items(), key=lambda one: place(one[0])))
 
 
-def told(run: Told) -> dict[str, Series]:
-    """Further curves of penalties and balancers, and weights that vary, by "part/name"."""
-    return {name: binned(found) for name, found in (_named(run, "told/") | _named(run, "lambda/")).items()}
+def effect(run: Told, config: RunConfig) -> dict[str, Series]:
+    """λ in effect, by source: what the target's loss weighed for one of the source's, as the balancer had it.
+
+    A source's own weight is taken out, so that it is what a fixed λ would be. With fixed weights: λ where it varies.
+    """
+    begins = f"told/{config.balancer.name}/"
+    target, found = run.get(f"{begins}target", NOTHING), {}
+    for (key, _), source in zip(config.contexts().items(), config.sources, strict=False):
+        own = run.get(begins + key, NOTHING)
+        steps, a, b = np.intersect1d(target[0], own[0], return_indices=True)
+        there = own[1][b] > 0
+        if there.any():
+            ratio = source.weight * target[1][a][there] / own[1][b][there]
+            found[key] = binned((examples(run, steps[there]), ratio))
+    if not found and len(run.get("lambda/target", NOTHING)[0]):
+        found["source"] = binned(over(run, "lambda/target"))
+    return found
+
+
+def told(run: Told) -> dict[str, dict[str, Series]]:
+    """Further curves of penalties, by penalty and name."""
+    found: dict[str, dict[str, Series]] = {}
+    for name, series in _named(run, "told/").items():
+        penalty, _, own = name.partition("/")
+        if penalty in registry("penalties"):
+            found.setdefault(penalty, {})[own] = binned(series)
+    return found
+
+
+def titled(penalty: str) -> str:
+    """What a penalty is called."""
+    cls = registry("penalties").get(penalty)
+    return t(cls.title or cls.name) if cls else penalty
+
+
+def meant(cls: type[Part]) -> str:
+    """What a part says of itself."""
+    return t(" ".join((cls.__doc__ or "").split()))
+
+
+def said(penalty: str, name: str) -> str:
+    """A penalty's curve in words, where its part has some (``said``), else by its name."""
+    words: Mapping[str, str] = getattr(registry("penalties").get(penalty), "said", {})
+    return t(words.get(name, name))
+
+
+def share_names(parts: Mapping[str, Series], contexts: Mapping[str, str]) -> dict[str, str]:
+    """What the parts of a loss are called: contexts by their names, a penalty's term by its title."""
+    return {part: contexts.get(part) or titled(part.partition("/")[0]) for part in parts}
+
+
+def why_none(config: RunConfig, run: Told) -> str:
+    """Why gradients and rates have no curves, and what to choose for some; "" where they have."""
+    if norms(run):
+        return ""
+    if not facts(config).learns:
+        return t(
+            "All layers are frozen and only the head learns: there are no gradients of layers to look at, and no "
+            "learning rates of theirs. For some, choose a tuning that lets layers learn."
+        )
+    return t("No layer that learns has been looked at so far.")
+
+
+def why_uncompared(config: RunConfig, run: Told) -> str:
+    """Why no gradients were compared, and what to choose so that they are; "" where they were, or nothing was seen."""
+    if not norms(run) or any(name.startswith("cosine/") for name in run):
+        return ""
+    if all(len(phase.weights) < 2 for phase in phases(config)):
+        return t(
+            "Every update sees one context alone, so there are no two gradients to compare. With the schedule joint "
+            "each update sees all of them, with replay some do."
+        )
+    return t("No parameter that learns is reached by two contexts, so their gradients have nothing in common.")
 
 
 def _named(run: Told, start: str) -> dict[str, Series]:
@@ -102,11 +182,21 @@ def layer(block: str) -> str:
 
 def conflict(found: Agreement) -> str:
     """What the cosines say, in a sentence."""
-    if found.share == 0:
-        return t("Whenever it was looked at, a step for one context helped the other.")
-    low = [layer(name) for name, (_, values) in found.layers.items() if len(values) and np.median(values) < 0]
+    if found.apart == 0:
+        if found.looks == 1:
+            return t("It was looked at once: the gradients did not point apart.")
+        return t("In none of {n} looks did the gradients point apart.", n=found.looks)
     text = t(
-        "In {share} of the looks the gradients pointed apart: a step for one context undid some of the other's.",
-        share=f"{found.share:.0%}",
+        "In {k} of {n} looks the gradients pointed apart: a small step for one context would have undone some of the "
+        "other's.",
+        k=found.apart,
+        n=found.looks,
     )
+    low = [layer(name) for name, (_, values) in found.layers.items() if len(values) and np.median(values) < 0]
     return f"{text} {t('Mostly in: {layers}.', layers=', '.join(low))}" if low else text
+
+
+def ends(curves: Mapping[str, Series], names: Mapping[str, str]) -> str:
+    """Where curves end, for those who can't see them."""
+    last = [f"{names.get(name, name)} {y[-1]:.3g}" for name, (_, y) in curves.items() if len(y)]
+    return t("At the end: {values}.", values=", ".join(last))

@@ -83,19 +83,17 @@ def address(view: View, config: RunConfig, draws: int | None = None) -> dict[str
 def parameters(config: RunConfig, base: RunConfig) -> dict[str, str]:
     """The settings in which a configuration differs from another, as text."""
     found: dict[str, str] = {}
-    wanted = {one.name: one.value for one in settings(config)}
+    wanted, there = _values(config), _values(base)
     gone = [f"source.{n}" for n in range(len(base.sources), max(len(config.sources), 1), -1)]
     first = [name for name in wanted if _first(name) and name not in gone]
-    for name in [*sorted(first, key=_order), *gone]:
+    others = [name for name in wanted if not _first(name)]
+    for name in [*sorted(first, key=_order), *gone, *others]:
         value = wanted.get(name)
-        if value != _values(base).get(name):
+        if value != there.get(name):
             base = change(base, name, value)
+            there = _values(base)  # all of them, only once one has changed: making them takes milliseconds
             found[name] = to_text(value)
-    for name, value in wanted.items():
-        if not _first(name) and value != _values(base).get(name):
-            base = change(base, name, value)
-            found[name] = to_text(value)
-    for name, value in _values(base).items():  # penalties that are off here
+    for name, value in there.items():  # penalties that are off here
         if name.split(".")[0] in LISTS and value is True and not wanted.get(name):
             found[name] = to_text(False)
     return found

@@ -18,7 +18,7 @@ import numpy as np
 
 from ctx.errors import Unavailable
 from ctx.i18n import t
-from ctx.records import UNFINISHED, Job, Row, Study, finite
+from ctx.records import UNFINISHED, Job, Row, Study, kept_score
 from ctx.sweeps.plan import Axis, Sweep, arm, cell_of, metric, rows, swept
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def tried(store: Store, sweep: Sweep, found: Sequence[Row]) -> list[Tried]:
         runs = [run for _, _, run in own]
         if any(run.state in UNFINISHED and run.deleted is None for run in runs):
             continue
-        scores = [_kept(curves[run.id].get(name), run.final or {}) if run.state == "done" else None for run in runs]
+        scores = [
+            kept_score(curves[run.id].get(name), run.final or {}) if run.state == "done" else None for run in runs
+        ]
         known = [score for score in scores if score is not None]
         told.append(Tried(cell_of(at)[0], float(np.mean(known)) if len(known) == len(scores) else None))
     return told
@@ -69,14 +71,6 @@ def tried(store: Store, sweep: Sweep, found: Sequence[Row]) -> list[Tried]:
 
 def _curve(sweep: Sweep) -> str:
     return f"validation/target/{metric(sweep).name}"
-
-
-def _kept(curve: tuple[np.ndarray, np.ndarray] | None, final: Mapping[str, Any]) -> float | None:
-    """The score of the weights that were kept: at their step, else the last."""
-    if curve is None or not len(curve[0]):
-        return None
-    there = np.flatnonzero(curve[0] == final.get("kept_step"))
-    return finite(curve[1][there[-1] if len(there) else -1])
 
 
 def best(sweep: Sweep, told: Sequence[Tried]) -> Tried | None:

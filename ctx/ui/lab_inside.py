@@ -1,22 +1,28 @@
-"""What happens inside the updates of one draw: shares of the loss, whether gradients agree, norms, rates, weights."""
+"""What happens inside the updates of one draw: shares of the loss, whether gradients agree, lengths, rates, weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from ctx import charts, charts_inside
+from ctx.config import RunConfig
 from ctx.i18n import t
-from ctx.lab import inside
+from ctx.lab import best_lam, inside
 from ctx.lab.answer import Answer
 from ctx.lab.names import short
 from ctx.readings import Curves
 from ctx.records import Series
+from ctx.registry import part
+from ctx.store import Store
 from ctx.ui import page
 
 COLOURS = (charts.BOTH, *charts.MORE, charts.REFERENCE)
+SECONDS = 30  # that a list of runs is kept for
+EVERY = 30  # updates between two looks, at least (`ctx.inside`)
 
 
 def show(found: Answer) -> None:
@@ -29,43 +35,57 @@ def show(found: Answer) -> None:
         if not opened.open:
             return
         read = page.readings().curves(run, inside.NAMES)
-        st.caption(t("Draw {n}, update by update; gradients are compared every 30 updates or more.", n=draw + 1))
-        columns = st.columns(2)
+        said = t("Draw {n}, update by update. Gradients and rates are looked at every {every} updates or more.")
+        st.caption(said.format(n=draw + 1, every=EVERY))
         names = {key: short(choice.id) for key, choice in found.config.contexts().items()}
-        with columns[0]:
+        for why in (inside.why_none(run.config, read.told), inside.why_uncompared(run.config, read.told)):
+            if why:
+                st.caption(page.literal(why))
+        left, right = st.columns(2)
+        with left:
             _shares(read, names)
-            _lines(read, inside.norms(read.told), t("length of the gradient"), names, "norms")
-        with columns[1]:
+            _norms(read, names)
+        with right:
             _agreement(read, names)
-            _lines(read, inside.rates(read.told), t("learning rate"), _layers(read), "rates")
-        for part, curves in _parts(inside.told(read.told)).items():
-            _lines(read, curves, part, names, f"told {part}")
-
-
-def _layers(read: Curves) -> dict[str, str]:
-    return {name: inside.layer(name) for name in inside.rates(read.told)}
-
-
-def _parts(curves: Mapping[str, Series]) -> dict[str, dict[str, Series]]:
-    """Curves by the part that told them."""
-    found: dict[str, dict[str, Series]] = {}
-    for name, curve in curves.items():
-        part, _, own = name.partition("/")
-        found.setdefault(part if own else t("λ in use"), {})[own or part] = curve
-    return found
+            _rates(read)
+        _lam(read, run.config, names)
+        _penalties(read)
 
 
 def _shares(read: Curves, names: Mapping[str, str]) -> None:
     parts = inside.shares(read.told)
     if not parts:
         return
-    st.markdown(f"**{t('Shares of the loss')}**")
-    shown = {part: names.get(part, part) for part in parts}
-    title = t("examples seen, all contexts")
-    figure = page.shared_figure(
-        repr(("shares", read.revision, shown, title)), lambda: charts_inside.stacked(parts, shown, title)
+    shown = inside.share_names(parts, names)
+    means = t("What each context's loss, as it is weighed, and each penalty is of the whole that an update minimises.")
+    draw = partial(charts_inside.stacked, parts, shown, _examples())
+    _chart(t("Shares of the loss"), means, "shares", (read.revision, shown), draw, inside.ends(parts, shown))
+
+
+def _norms(read: Curves, names: Mapping[str, str]) -> None:
+    means = t(
+        "How long the gradient of each context's loss is on the layers that learn, before it is weighed: the longer, "
+        "the more it moves them."
     )
-    page.plot(figure, "inside shares", t("What each loss and each penalty is of the whole."))
+    _lines(
+        read,
+        "norms",
+        (t("Lengths of the gradients"), t("length of the gradient")),
+        means,
+        inside.norms(read.told),
+        names,
+    )
+
+
+def _rates(read: Curves) -> None:
+    curves = inside.rates(read.told)
+    means = t(
+        "The learning rate of each layer: it warms up and then falls. A layer that does not learn has none; light is "
+        "low, dark is high."
+    )
+    colours = {name: charts_inside.shade(i, len(curves)) for i, name in enumerate(curves)}
+    names = {name: inside.layer(name) for name in curves}
+    _lines(read, "rates", (t("Learning rates"), t("learning rate")), means, curves, names, colours)
 
 
 def _agreement(read: Curves, names: Mapping[str, str]) -> None:
@@ -73,28 +93,92 @@ def _agreement(read: Curves, names: Mapping[str, str]) -> None:
         found = inside.agreement(read.told, source)
         if source == "target" or found is None:
             continue
-        st.markdown(f"**{t('Do the gradients agree?')}**")
-        titles = t("examples seen, all contexts"), t("cosine of the gradients")
+        titles = _examples(), t("cosine of the gradients"), t("they point apart")
         label = t("{source} and {target}", source=name, target=names.get("target", ""))
         layers = [(inside.layer(block), series) for block, series in found.layers.items()]
-        what = repr(("cosines", read.revision, source, label, titles))
-        figure = page.shared_figure(what, partial(charts_inside.cosines, found.whole, layers, label, titles))
-        page.plot(figure, f"inside cosine {source}", t("The cosine of the two contexts' gradients, layer by layer."))
-        st.caption(page.literal(inside.conflict(found)))
+        means = t(
+            "One batch of each context a look, on what both reach: 1 is the same direction, 0 none in common; below, "
+            "shaded, they point apart. It says what a very small step would do, not what training came to."
+        )
+        draw = partial(charts_inside.cosines, found.whole, layers, label, titles)
+        said = f"{inside.conflict(found)} {means}"
+        alt = inside.ends({label: found.whole, **dict(layers)}, {})
+        _chart(t("Do the gradients agree?"), said, f"cosine {source}", (read.revision, label, titles), draw, alt)
 
 
-def _lines(read: Curves, curves: Mapping[str, Series], title: str, names: Mapping[str, str], key: str) -> None:
+def _lam(read: Curves, config: RunConfig, names: Mapping[str, str]) -> None:
+    curves = inside.effect(read.told, config)
+    if not curves:
+        return
+    cls = part("balancers", config.balancer.name)
+    means = t("What the target's loss weighed for one of the source's.")
+    if not cls.plain:
+        means = f"{means} {t(cls.title)}: {inside.meant(cls)}"
+    shown = {key: t("λ in effect") if len(curves) == 1 else names.get(key, key) for key in curves}
+    fixed = [] if cls.plain else _fixed(config.model_dump_json(), page.store().url, page.store())
+    means = f"{means} {best_lam.sentence(fixed, best_lam.headline(config))}".strip()
+    titles = t("λ in effect"), t("λ, weight of the target / weight of the source")
+    _lines(
+        read, "lam", titles, means, curves, shown, more=_across(curves, best_lam.best(fixed, best_lam.headline(config)))
+    )
+
+
+@st.cache_data(show_spinner=False, max_entries=100, ttl=SECONDS)
+def _fixed(config: str, url: str, _store: Store) -> list[best_lam.Tried]:
+    """Of every fixed λ that the store at ``url`` has with a run's settings, its score."""
+    asked = RunConfig.model_validate_json(config)
+    runs = _store.runs(("done",), search=best_lam.words(asked), limit=best_lam.MOST_RUNS)
+    return best_lam.tried(asked, runs, _store)
+
+
+def _across(curves: Mapping[str, Series], best: best_lam.Tried | None) -> list[charts.Line]:
+    """A dashed line at a fixed λ, as long as the curves are."""
+    if best is None:
+        return []
+    last = max(float(x[-1]) for x, _ in curves.values())
+    name = t("the best fixed λ")
+    return [charts.Line(name, [0.0, last], [best.lam, best.lam], charts.REFERENCE, bold=True, dash="dash")]
+
+
+def _penalties(read: Curves) -> None:
+    for penalty, curves in inside.told(read.told).items():
+        means = inside.meant(part("penalties", penalty))
+        names = {name: inside.said(penalty, name) for name in curves}
+        _lines(read, f"told {penalty}", (inside.titled(penalty), t("value")), means, curves, names)
+
+
+def _lines(
+    read: Curves,
+    key: str,
+    titles: tuple[str, str],
+    means: str,
+    curves: Mapping[str, Series],
+    names: Mapping[str, str],
+    colours: Mapping[str, str] = inside.COLOURS,
+    more: Sequence[charts.Line] = (),
+) -> None:
+    """A chart of bold lines. ``titles``: its own, and the y axis's; ``more``: lines that are no curves."""
     if not curves:
         return
     others = iter(COLOURS * len(curves))
     lines = [
-        charts.Line(names.get(name, name), *series, inside.COLOURS.get(name) or next(others), bold=True)
+        charts.Line(names.get(name, name), *series, colours.get(name) or next(others), bold=True)
         for name, series in curves.items()
     ]
+    lines += more
+    axes = _examples(), titles[1]
+    draw = partial(charts.curves, lines, axes, revision=key, height=240, rises=True)
+    made_of = read.revision, axes, [(line.name, line.dash) for line in lines], [list(line.y) for line in more]
+    _chart(titles[0], means, key, made_of, draw, inside.ends(curves, names))
+
+
+def _chart(title: str, means: str, key: str, made_of: object, draw: partial[Figure], ends: str) -> None:
+    """A chart with its title and what its curves mean, both also for those who can't see it."""
     st.markdown(f"**{page.literal(title)}**")
-    titles = t("examples seen, all contexts"), title
-    figure = page.shared_figure(
-        repr((key, read.revision, titles, [line.name for line in lines])),
-        lambda: charts.curves(lines, titles, revision=key, height=240, rises=True),
-    )
-    page.plot(figure, f"inside {key}", title)
+    figure = page.shared_figure(repr((key, made_of)), draw)
+    page.plot(figure, f"inside {key}", f"{title}. {means} {ends}")
+    st.caption(page.literal(means))
+
+
+def _examples() -> str:
+    return t("examples seen, all contexts")
