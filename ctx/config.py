@@ -230,7 +230,7 @@ def _schedule(config: RunConfig) -> Choice:
 
 def _penalties(config: RunConfig) -> list[Choice]:
     """Those that have a weight, by name."""
-    acting = [choice for choice in config.penalties if make("penalties", choice).acts()]
+    acting = [choice for choice in config.penalties if make("penalties", choice).weighs()]
     return sorted(acting, key=lambda choice: choice.name)
 
 

@@ -115,7 +115,7 @@ class Penalty(Stateful):
     kind = "penalties"
     samples: ClassVar[bool] = False
 
-    def acts(self) -> bool:
+    def weighs(self) -> bool:
         """Whether it has a weight."""
         return bool(getattr(self.knobs, "weight", 1.0))
 

@@ -45,7 +45,7 @@ class L2SP(parts.Penalty):
             "frozen: choose the tuning full, or leave l2sp out."
         )
 
-    def acts(self) -> bool:
+    def weighs(self) -> bool:
         """It has two weights."""
         return bool(self.knobs.weight or self.knobs.head)
 
