@@ -38,6 +38,8 @@ def test_what_the_page_counts_is_what_the_finished_run_counts(
         ("choose", {"learn": "embedding"}, "Of the encoder only the embedding learns: "),
         ("gradual", {}, "First the head alone; from epoch 5 on the embedding and layers 1–3 too: in the end "),
         ("gradual", {"start": 1, "interval": 5}, "First layer 3 and the head; from epoch 6 on layers 2–3 too: "),
+        ("gradual", {"interval": 10}, "All 3 layers frozen: only the head learns, on "),
+        ("gradual", {"start": 1, "interval": 10}, "2 of 3 frozen: "),
         ("full", {"decay": 2.6}, "Lower layers learn slower, the embedding at 0.057 of the rate."),
         ("full", {"reinit": 2}, "The weights of layers 2–3 begin anew, the same in every arm of a draw."),
     ],
