@@ -17,6 +17,7 @@ class Aligning(parts.Penalty):
     """Compares what the heads read of source texts and of target texts. ``fewest``: texts of each that it needs."""
 
     fewest: ClassVar[int] = 1
+    acts = "beside"
 
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:

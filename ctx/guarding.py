@@ -58,6 +58,7 @@ class Start:
 class Guarding(parts.Penalty):
     """Guards what contexts taught that are not trained on any more."""
 
+    acts = "left"
     start: Start
     left: Sequence[str] = ()  # the contexts left behind
 

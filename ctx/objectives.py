@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ctx.knobs import Part
 
@@ -102,9 +102,15 @@ class Stateful(Part):
 
 
 class Penalty(Stateful):
-    """An extra loss term with its own weight."""
+    """An extra loss term with its own weight.
+
+    ``adds``: what the formula of a run shows, by the knob that weighs it, ``{:g}`` where its value stands; ``acts``: in
+    every phase, only in those with source and target, or only in those that go on from contexts left behind.
+    """
 
     kind = "penalties"
+    adds: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    acts: ClassVar[Literal["always", "beside", "left"]] = "always"
 
     def terms(self, step: Step) -> dict[str, Tensor]:
         """Named scalars, weighted, added to the total."""
@@ -114,12 +120,14 @@ class Penalty(Stateful):
 class Balancer(Stateful):
     """What turns the contexts' losses into one step. ``plain``: it adds them up with the weights as they are set.
 
+    ``makes``: what a formula shows for the loss ``{}`` of a context among several, its weight included.
     ``compares``: it means something only where an update sees several contexts; ``differentiates``: only where layers
     that they share learn. ``used``: the weights of the last update, told as curves, where they aren't those set.
     """
 
     kind = "balancers"
     plain: ClassVar[bool] = False
+    makes: ClassVar[str] = "{}"
     compares: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
     used: Mapping[str, float] = MappingProxyType({})

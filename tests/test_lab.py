@@ -163,6 +163,57 @@ def test_the_formula_shows_lambda_and_both_contexts() -> None:
     assert mixture.formula(default("lesson")) == "L = L(related teacher), then L = L(base teacher)"
 
 
+def both(**changes: object) -> RunConfig:
+    asked = settings.change(settings.change(default("sentiment"), "schedule", "joint"), "tuning", "full")
+    return asked.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "penalty", "shown"),
+    [
+        (
+            "sequential",
+            Choice(name="l2sp"),
+            "L = L(tweets) + 0.1/2 · ‖w − w_start‖², then L = L(editorials) + 0.1/2",
+        ),
+        ("sequential", Choice(name="ewc"), "L = L(tweets), then L = L(editorials) + 1000/2 · Σ F · (w − w_source)²"),
+        ("sequential", Choice(name="distill"), ", then L = L(editorials) + D(answers before, answers now)"),
+        ("joint", Choice(name="dann"), "L = L(tweets) + 0.1 · L(editorials) − μ · L(judge)"),
+        ("joint", Choice(name="mmd", knobs={"weight": 3}), "0.1 · L(editorials) + 3 · MMD²(source, target)"),
+        ("joint", Choice(name="coral", knobs={"weight": 0}), "L = L(tweets) + 0.1 · L(editorials)"),
+    ],
+)
+def test_the_formula_shows_penalties_where_they_act(schedule: str, penalty: Choice, shown: str) -> None:
+    found = mixture.formula(both(schedule=Choice(name=schedule), penalties=(penalty,)))
+    assert shown in found
+    assert ("+ 0" in found.replace("+ 0.1", "")) is False
+
+
+@pytest.mark.parametrize(
+    ("balancer", "shown"),
+    [
+        ("uncertainty", "L = w · L(tweets) − ½·log w + w · 0.1 · L(editorials) − ½·log w; balanced by: Learnt"),
+        ("gradnorm", "L = w · L(tweets) + w · 0.1 · L(editorials); balanced by: Equal gradients (GradNorm)"),
+        ("pcgrad", "L = L(tweets) + 0.1 · L(editorials); balanced by: Projected gradients (PCGrad)"),
+    ],
+)
+def test_the_formula_and_the_weights_know_of_the_balancer(balancer: str, shown: str) -> None:
+    config = both(balancer=Choice(name=balancer))
+    assert shown in mixture.formula(config)
+    said = mixture.balance(config)
+    assert "Weight of the loss at the start: tweets 91%" in said
+    assert "then changes what each one counts" in said
+    assert "counts as much as" not in said
+    one_at_a_time = both(balancer=Choice(name=balancer), schedule=Choice(name="sequential"))
+    assert mixture.formula(one_at_a_time) == "L = L(tweets), then L = L(editorials)"
+
+
+def test_every_penalty_declares_what_it_adds_in_its_own_file() -> None:
+    for name, cls in registry("penalties").items():
+        assert cls.adds, name
+        assert set(cls.adds) <= set(cls.Knobs.model_fields), name
+
+
 def test_the_weight_of_one_example_follows_from_lambda_and_sizes() -> None:
     config = RunConfig(
         sources=(SourceChoice(id="lesson/relative", size=80),),

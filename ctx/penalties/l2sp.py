@@ -8,6 +8,7 @@ that begin afresh.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -26,6 +27,7 @@ class L2SP(parts.Penalty):
 
     name = "l2sp"
     title = "Near the start (L2-SP)"
+    adds = MappingProxyType({"weight": "+ {:g}/2 · ‖w − w_start‖²", "head": "+ {:g}/2 · ‖w of fresh heads‖²"})
 
     class Knobs(parts.Knobs):
         """How strong the pulls are."""
