@@ -1,5 +1,6 @@
 """The Lab's logic: what its sentences say about numbers, and what its settings and addresses mean."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -206,6 +207,25 @@ def test_the_formula_and_the_weights_know_of_the_balancer(balancer: str, shown: 
     assert "counts as much as" not in said
     one_at_a_time = both(balancer=Choice(name=balancer), schedule=Choice(name="sequential"))
     assert mixture.formula(one_at_a_time) == "L = L(tweets), then L = L(editorials)"
+
+
+@pytest.mark.parametrize("kind", ["schedules", "tunings", "balancers", "penalties"])
+def test_every_method_says_in_its_own_file_what_it_does_and_whose_it_is(kind: str) -> None:
+    for name, cls in registry(kind).items():
+        said = cls.explained()
+        assert said.startswith(cls.summary()), name
+        assert len(said) > len(cls.summary()) + 20, f"{name} has no second paragraph"
+        assert "\n" not in said
+        if name not in ("target-only", "source-only"):
+            assert re.search(r"\b(19|20)\d\d\b", said), f"{name} names no paper"
+
+
+def test_parts_are_shown_by_title_and_by_the_name_that_sentences_use() -> None:
+    shown = {
+        name: cls.shown() for kind in ("schedules", "tunings", "penalties") for name, cls in registry(kind).items()
+    }
+    assert (shown["full"], shown["joint"]) == ("Nothing frozen (full)", "Both at once (joint)")
+    assert (shown["lora"], shown["l2sp"], shown["target-only"]) == ("LoRA", "Near the start (L2-SP)", "Target only")
 
 
 def test_every_penalty_declares_what_it_adds_in_its_own_file() -> None:

@@ -250,7 +250,7 @@ def _lists(config: RunConfig) -> Iterator[Setting]:
         for name, cls in registry(kind).items():
             if name not in chosen and not _offered(cls, config):
                 continue
-            yield Setting(f"{key}.{name}", key, "switch", name in chosen, False, cls.summary())
+            yield Setting(f"{key}.{name}", key, "switch", name in chosen, False, cls.explained())
             if name in chosen:
                 yield from _fields(f"{key}.{name}", key, cls.Knobs, chosen[name].knobs)
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Joint(parts.Schedule):
-    """Train on both at once: L = L_source + λ·L_target."""
+    """Train on both at once: L = L(source) + λ·L(target).
+
+    What they share is learnt from both, and λ is the weight of the target's loss (multi-task learning, Caruana 1997).
+    """
 
     name = "joint"
     title = "Both at once"

@@ -106,12 +106,26 @@ def control(one: Setting) -> None:
         st.number_input(name, **shape)
     if one.off:
         st.caption(page.literal(one.off))
+    if said := _explained(one):
+        st.caption(page.literal(said))
+
+
+def _explained(one: Setting) -> str:
+    """What a chosen part does, with its formula and paper, under the control that chooses it; "" for other settings."""
+    kind, _, name = one.name.partition(".")
+    if one.name in ("schedule", "tuning", "balancer"):
+        return part(KINDS[kind], str(one.value)).explained()
+    if kind == "penalty" and "." not in name and one.value:
+        return part("penalties", name).explained()
+    return ""
 
 
 def _name(one: Setting) -> str:
     """What a setting is called below the name of its group."""
     if one.group == "source" and one.kind == "choice" and one.value is None:
         return t("one more source")
+    if one.group == "penalty" and one.kind == "switch" and one.name.count(".") == 1:
+        return part("penalties", one.name.partition(".")[2]).shown()
     whole = label(one.name)
     short = whole.removeprefix(f"{one.group} ")
     return whole if short[:1].isdecimal() else short
@@ -129,7 +143,7 @@ def _title(one: Setting, value: Any) -> str:
     if one.name in ("target", "source") or one.name.startswith("source."):
         return title(value) if "/" in str(value) else str(value)
     if one.name in KINDS:
-        return str(part(KINDS[one.name], value).title or value)
+        return part(KINDS[one.name], value).shown()
     return str(value)
 
 
