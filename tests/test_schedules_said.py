@@ -153,7 +153,7 @@ def test_what_one_example_counts_follows_from_weight_share_and_sizes() -> None:
 
 def test_sources_in_a_row_are_a_method_where_there_are_several() -> None:
     one, two = ({m.name: m for m in methods(run(sources=sources))}["stilts"] for sources in (TWO[:1], TWO))
-    assert one.why_not == "With one source it is sequential: add one more source below."
+    assert one.why_not == "With one source it is “One after the other (sequential)”: add one more source below."
     assert two.why_not == ""
     assert chosen(two.config, [two]) == "stilts"
 
