@@ -55,6 +55,17 @@ def test_a_smaller_backbone_keeps_what_fits() -> None:
     assert settings.change(config("gradual", start=3), "backbone", "tiny").tuning.knobs["start"] == 2
 
 
+def test_another_tuning_keeps_the_knobs_that_it_has_too(bert: Choice) -> None:
+    whole = config("full", bert, reinit=2, decay=2.0)
+    some = settings.change(whole, "tuning", "gradual")
+    assert some.tuning.knobs == {"reinit": 0, "decay": 2.0}, "as many layers anew as may be"
+    freeze = settings.change(settings.change(whole, "tuning", "freeze"), "tuning.layers", 1)
+    assert freeze.tuning.knobs["decay"] == 2.0
+    assert settings.change(whole, "tuning", "head").tuning.knobs == {}
+    narrow = config("lora", bert, rate=3.0, rank=2)
+    assert settings.change(narrow, "tuning", "adapter").tuning.knobs == {"rate": 3.0}
+
+
 def test_the_epoch_of_a_step_follows_from_the_plan() -> None:
     plan = [Phase("a", 2, 3, {}), Phase("b", 2, 2, {})]
     assert [learned.epoch_at(plan, step) for step in range(11)] == [0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1]

@@ -78,10 +78,8 @@ def _freeze(key: str, layers: int) -> None:
     name = "full" if depth < 0 else "head" if depth == layers else "freeze"
 
     def changed(config: RunConfig) -> RunConfig:
-        decay = config.tuning.knobs.get("decay", 1.0)
         config = change(config, "tuning", name)
-        config = change(config, "tuning.layers", depth) if name == "freeze" else config
-        return change(config, "tuning.decay", decay) if decay != 1 and name != "head" else config
+        return change(config, "tuning.layers", depth) if name == "freeze" else config
 
     _attempt(changed)
 
