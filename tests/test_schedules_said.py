@@ -51,8 +51,8 @@ def test_knobs_that_contradict_each_other_are_refused_in_one_sentence(config: Ru
 def test_knobs_that_mean_nothing_are_noted_on_the_command_line_and_off_in_the_form() -> None:
     _, notes = build(PAIR | {"--joint.lam-from": "1", "--joint.switch": "0.3"})
     assert notes == [
-        "--joint.lam-from has no effect: λ's shape is “constant”.",
-        "--joint.switch has no effect: Only λ's shape “step” has one.",
+        "--joint.lam-from has no effect: With the shape “constant” λ stays as it is: choose another shape first.",
+        "--joint.switch has no effect: Only the shape “step” jumps: choose it first.",
     ]
     off = {one.name: one.off for one in settings.settings(run())}
     assert off["schedule.lam_from"]

@@ -46,8 +46,12 @@ class Joint(parts.Schedule):
     def idle(self) -> dict[str, str]:
         """Where λ begins means nothing while it stays as it is, and only a step has a moment."""
         knobs = self.knobs
-        found = {} if knobs.shape == "step" else {"switch": "Only λ's shape “step” has one."}
-        return found | ({"lam_from": "λ's shape is “constant”."} if knobs.shape == "constant" else {})
+        found = {} if knobs.shape == "step" else {"switch": "Only the shape “step” jumps: choose it first."}
+        return found | (
+            {"lam_from": "With the shape “constant” λ stays as it is: choose another shape first."}
+            if knobs.shape == "constant"
+            else {}
+        )
 
     def check(self, config: RunConfig) -> None:
         """Every update has a batch."""
