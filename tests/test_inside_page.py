@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,10 @@ STEPS = np.arange(1, 5)
 def plain(app: AppTest) -> str:
     """All that stands on the page, without what keeps it from being read as markup."""
     return texts(app).replace("\u2060", "").replace("\\", "")
+
+
+def plain_text(one: Any) -> str:
+    return str(one.value).replace("\u2060", "").replace("\\", "")
 
 
 @pytest.fixture
@@ -146,3 +151,16 @@ def test_a_method_is_chosen_on_the_page(store: Store) -> None:
     app.session_state["all settings"] = True
     app.run()
     assert "Train on the source, hand the weights over" in plain(app)
+
+
+def test_penalties_that_are_off_for_one_reason_have_one_sentence(store: Store) -> None:
+    app = opened("lab", schedule="sequential", tuning="full")
+    app.session_state["all settings"] = True
+    app.run()
+    assert not app.exception
+    reasons = [said for said in map(plain_text, app.caption) if "Such a penalty" in said]
+    assert reasons == [
+        "Equal covariances (CORAL), Contexts can't be told apart (DANN), Equal distributions (MMD): Such a penalty "
+        "compares source and target texts of one update, and the schedule sequential never has both in one: choose the "
+        "schedule joint."
+    ]
