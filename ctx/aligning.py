@@ -25,12 +25,12 @@ class Aligning(parts.Penalty):
         if not facts.beside:
             return (
                 f"The penalty {cls.name} compares source and target texts of one update, and the schedule "
-                f"{facts.schedule} never has both in one: choose the schedule joint."
+                f"{facts.schedule} never has both in one: choose the schedule “Both at once (joint)”."
             )
         if not facts.learns:
             return (
                 f"The penalty {cls.name} changes what the layers make of a text, and the tuning {facts.tuning} leaves "
-                "all of them frozen: choose the tuning full."
+                "all of them frozen: choose the tuning “Nothing frozen (full)”."
             )
         return ""
 

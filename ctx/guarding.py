@@ -68,13 +68,13 @@ class Guarding(parts.Penalty):
         if not facts.handed:
             return (
                 f"The penalty {cls.name} guards what was learnt from contexts left behind, and with the schedule "
-                f"{facts.schedule} no weights are handed over from any: choose the schedule sequential, and let it "
-                "copy the weights."
+                f"{facts.schedule} no weights are handed over from any: choose the schedule “One after the other "
+                "(sequential)”, and let it copy the weights."
             )
         if not facts.learns and not facts.one_head:
             return (
                 f"The penalty {cls.name} guards what contexts share, and with the tuning {facts.tuning} and labels of "
-                "its own each has only a head: choose the tuning full."
+                "its own each has only a head: choose the tuning “Nothing frozen (full)”."
             )
         return ""
 

@@ -138,12 +138,13 @@ class Balancer(Stateful):
         if cls.compares and not facts.together:
             return (
                 f"The balancer {cls.name} weighs contexts against each other, and with the schedule {facts.schedule} "
-                "each update sees one alone: choose the schedule joint with λ above 0, or the balancer fixed."
+                "each update sees one alone: choose the schedule “Both at once (joint)” with λ above 0, or the "
+                "balancer fixed."
             )
         if cls.differentiates and not facts.learns:
             return (
                 f"The balancer {cls.name} compares gradients on the layers that contexts share, and with the tuning "
-                f"{facts.tuning} none of them learns: choose the tuning full, or the balancer fixed."
+                f"{facts.tuning} none of them learns: choose the tuning “Nothing frozen (full)”, or the balancer fixed."
             )
         return ""
 

@@ -368,7 +368,7 @@ def test_where_it_means_nothing_one_sentence_says_so(
 
 def test_modules_of_contexts_are_not_learnt_one_after_the_other(models: dict[str, Choice]) -> None:
     one = config(models["bert"], Choice(name="per-context"), schedule=Choice(name="sequential"))
-    with pytest.raises(BadInput, match=r"per-context .* sequential .* choose the schedule joint"):
+    with pytest.raises(BadInput, match=r"per-context .* sequential .* choose the schedule “Both at once .joint.”"):
         check(one)
     full = one.model_copy(update={"tuning": Choice(name="full")})
     assert "per-context" not in setting(full, "tuning").options

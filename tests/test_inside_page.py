@@ -162,5 +162,5 @@ def test_penalties_that_are_off_for_one_reason_have_one_sentence(store: Store) -
     assert reasons == [
         "Equal covariances (CORAL), Contexts can't be told apart (DANN), Equal distributions (MMD): Such a penalty "
         "compares source and target texts of one update, and the schedule sequential never has both in one: choose the "
-        "schedule joint."
+        "schedule “Both at once (joint)”."
     ]

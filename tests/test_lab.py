@@ -1,7 +1,7 @@
 """The Lab's logic: what its sentences say about numbers, and what its settings and addresses mean."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from ctx.errors import BadInput
 from ctx.lab import answer, effect, history, mixture, presets, sentences, settings, words
 from ctx.lab.applications import applications
 from ctx.lab.data import default, example, floor, sample
-from ctx.parts import Choice
+from ctx.parts import Choice, Facts
 from ctx.records import Run
 from ctx.registry import registry
 from ctx.study import rows
@@ -226,6 +226,17 @@ def test_parts_are_shown_by_title_and_by_the_name_that_sentences_use() -> None:
     }
     assert (shown["full"], shown["joint"]) == ("Nothing frozen (full)", "Both at once (joint)")
     assert (shown["lora"], shown["l2sp"], shown["target-only"]) == ("LoRA", "Near the start (L2-SP)", "Target only")
+
+
+def test_refusals_name_parts_as_the_page_shows_them() -> None:
+    names = {"application": "sentiment", "schedule": "target-only", "tuning": "head"}
+    wrong = Facts(**dict.fromkeys((field.name for field in fields(Facts)), False) | names)
+    kinds = ("schedules", "tunings", "balancers", "penalties")
+    shown = {cls.shown() for kind in kinds for cls in registry(kind).values()}
+    said = [cls.unfit(wrong) for kind in ("penalties", "balancers") for cls in registry(kind).values()]
+    named = {name for sentence in said for name in re.findall("“(.*?)”", sentence)}
+    assert len(named) >= 3
+    assert named <= shown
 
 
 def test_every_penalty_declares_what_it_adds_in_its_own_file() -> None:

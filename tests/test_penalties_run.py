@@ -208,7 +208,7 @@ HEAD = {"tuning": Choice(name="head")}
     [
         ({"schedule": Choice(name="sequential")}, "the schedule sequential never has both in one: choose the schedule"),
         ({"schedule": Choice(name="target-only")}, "the schedule target-only never has both in one"),
-        (HEAD, "the tuning head leaves all of them frozen: choose the tuning full"),
+        (HEAD, "the tuning head leaves all of them frozen: choose the tuning “Nothing frozen (full)”"),
     ],
 )
 def test_what_compares_contexts_needs_both_in_an_update_and_layers_that_learn(

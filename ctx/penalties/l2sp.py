@@ -44,7 +44,7 @@ class L2SP(parts.Penalty):
             return ""
         return (
             f"The penalty l2sp holds layers near where they began, and the tuning {facts.tuning} leaves all of them "
-            "frozen: choose the tuning full."
+            "frozen: choose the tuning “Nothing frozen (full)”."
         )
 
     def begin(self, begin: parts.Begin) -> None:

@@ -52,7 +52,8 @@ class PerContext(parts.Tuning):
         if facts.handed:
             return (
                 f"The tuning {self.name} learns a module for each context side by side, and the schedule "
-                f"{facts.schedule} learns from one context after another: choose the schedule joint, or another tuning."
+                f"{facts.schedule} learns from one context after another: choose the schedule “Both at once (joint)”, "
+                "or another tuning."
             )
         return parts.no_matrices(self, backbone)
 
