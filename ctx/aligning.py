@@ -18,6 +18,7 @@ class Aligning(parts.Penalty):
 
     fewest: ClassVar[int] = 1
     samples = True
+    acts = "beside"
 
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
@@ -25,17 +26,17 @@ class Aligning(parts.Penalty):
         if not facts.beside:
             return (
                 f"The penalty {cls.name} compares source and target texts of one update, and the schedule "
-                f"{facts.schedule} never has both in one: choose the schedule joint, or leave {cls.name} out."
+                f"{facts.schedule} never has both in one: choose the schedule “Both at once (joint)”."
             )
         if not facts.learns:
             return (
                 f"The penalty {cls.name} changes what the layers make of a text, and the tuning {facts.tuning} leaves "
-                f"all of them frozen: choose the tuning full, or leave {cls.name} out."
+                "all of them frozen: choose the tuning “Nothing frozen (full)”."
             )
         if facts.fewest < cls.fewest:
             return (
                 f"The penalty {cls.name} needs {cls.fewest} texts of a context in an update, and there would be "
-                f"{facts.fewest}: raise batch or the size of the context, or leave {cls.name} out."
+                f"{facts.fewest}: raise batch or the size of the context."
             )
         return ""
 

@@ -58,6 +58,7 @@ class Start:
 class Guarding(parts.Penalty):
     """Guards what contexts taught that are not trained on any more."""
 
+    acts = "left"
     start: Start
     left: Sequence[str] = ()  # the contexts left behind
 
@@ -67,19 +68,19 @@ class Guarding(parts.Penalty):
         if facts.handed and not facts.left:
             return (
                 f"The penalty {cls.name} guards what was learnt from contexts left behind, and the schedule "
-                f"{facts.schedule} goes on training on all of them: choose the schedule sequential, or leave "
-                f"{cls.name} out."
+                f"{facts.schedule} goes on training on all of them: choose the schedule “One after the other "
+                "(sequential)”."
             )
         if not facts.left:
             return (
                 f"The penalty {cls.name} guards what was learnt from contexts left behind, and with the schedule "
-                f"{facts.schedule} no weights are handed over from any: choose the schedule sequential, its weights "
-                f"copied, or leave {cls.name} out."
+                f"{facts.schedule} no weights are handed over from any: choose the schedule “One after the other "
+                "(sequential)”, and let it copy the weights."
             )
         if not facts.learns and not facts.one_head:
             return (
                 f"The penalty {cls.name} guards what contexts share, and with the tuning {facts.tuning} and labels of "
-                f"its own each has only a head: choose the tuning full, or leave {cls.name} out."
+                "its own each has only a head: choose the tuning “Nothing frozen (full)”."
             )
         return ""
 

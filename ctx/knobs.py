@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -86,3 +87,15 @@ class Part:
     def summary(cls) -> str:
         """The first line of the part's docstring."""
         return (cls.__doc__ or "").strip().split("\n")[0]
+
+    @classmethod
+    def explained(cls) -> str:
+        """The first two paragraphs of the docstring: what it does, its formula and the paper that it comes from."""
+        paragraphs = (cls.__doc__ or "").strip().split("\n\n")
+        return " ".join(" ".join(paragraph.split()) for paragraph in paragraphs[:2])
+
+    @classmethod
+    def shown(cls) -> str:
+        """The title, with the name behind it where the title doesn't hold it: ``Nothing frozen (full)``."""
+        plain, name = (re.sub("[^a-z0-9]", "", text.casefold()) for text in (cls.title, cls.name))
+        return cls.title if name in plain else f"{cls.title} ({cls.name})".strip()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ctx.knobs import Part
 
@@ -109,11 +109,17 @@ class Stateful(Part):
 class Penalty(Stateful):
     """An extra loss term with its own weight.
 
-    ``samples``: it takes batches for random samples of their contexts, so that they mix texts of all lengths.
+    ``samples``: it takes batches for random samples of their contexts, so that they mix texts of all lengths; ``adds``:
+    what the formula of a run shows, by the knob that weighs it, ``{:g}`` where its value stands; ``acts``: in every
+    phase, only in those with source and target, or only in those that go on from contexts left behind; ``passes``: what
+    it adds to the work of an update, as a share of it.
     """
 
     kind = "penalties"
     samples: ClassVar[bool] = False
+    adds: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    acts: ClassVar[Literal["always", "beside", "left"]] = "always"
+    passes: ClassVar[float] = 0.0
 
     def weighs(self) -> bool:
         """Whether it has a weight."""
@@ -127,12 +133,14 @@ class Penalty(Stateful):
 class Balancer(Stateful):
     """What turns the contexts' losses into one step. ``plain``: it adds them up with the weights as they are set.
 
+    ``makes``: what a formula shows for the loss ``{}`` of a context among several, its weight included.
     ``compares``: it means something only where an update sees several contexts; ``differentiates``: only where layers
     that they share learn. ``used``: the weights of the last update, told as curves, where they aren't those set.
     """
 
     kind = "balancers"
     plain: ClassVar[bool] = False
+    makes: ClassVar[str] = "{}"
     compares: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
     used: Mapping[str, float] = MappingProxyType({})
@@ -143,12 +151,13 @@ class Balancer(Stateful):
         if cls.compares and not facts.together:
             return (
                 f"The balancer {cls.name} weighs contexts against each other, and with the schedule {facts.schedule} "
-                "each update sees one alone: choose the schedule joint with λ above 0, or the balancer fixed."
+                "each update sees one alone: choose the schedule “Both at once (joint)” with λ above 0, or the "
+                "balancer fixed."
             )
         if cls.differentiates and not facts.shares:
             return (
                 f"The balancer {cls.name} compares gradients on the layers that contexts share, and with the tuning "
-                f"{facts.tuning} none of them learns: choose the tuning full, or the balancer fixed."
+                f"{facts.tuning} none of them learns: choose the tuning “Nothing frozen (full)”, or the balancer fixed."
             )
         return ""
 

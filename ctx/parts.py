@@ -37,6 +37,7 @@ from ctx.plan import Phase
 from ctx.task import Metric as Metric
 from ctx.task import Space as Space
 from ctx.task import Task as Task
+from ctx.tuning import Learnt as Learnt
 from ctx.tuning import Tuning as Tuning
 
 if TYPE_CHECKING:

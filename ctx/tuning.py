@@ -5,7 +5,7 @@ Part files import it from `ctx.parts`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctx.knobs import Choice, Part
 from ctx.objectives import Facts
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
     from ctx.model import Model
     from ctx.parts import Backbone
+
+
+class Learnt(NamedTuple):
+    """What learns of a block: how many of its own parameters, how many that are put into it, and how fast.
+
+    ``rate``, ``new_rate``: the factors that their learning rates have; 0 where there are none.
+    """
+
+    own: int = 0
+    rate: float = 0.0
+    new: int = 0
+    new_rate: float = 0.0
 
 
 class Tuning(Part):
@@ -72,13 +84,17 @@ class Tuning(Part):
         """How many parts of a head that writes stay frozen, lowest first; for the page. No torch."""
         return int(getattr(self.knobs, "decoder", 0))
 
-    def learns(self, backbone: Backbone, contexts: int = 1) -> int:
-        """How many parameters of the encoder learn, those it adds too, with so many contexts to train on. No torch."""
-        return sum(backbone.parameters()[self.frozen(backbone.layers()) :])
+    def learnt(self, backbone: Backbone, epoch: int, contexts: int = 1) -> list[Learnt]:
+        """What learns of the embedding and of each layer in an epoch of a phase, with so many contexts to train on.
+
+        Whole blocks, at their rates. All that is said and drawn of what learns is read here. No torch.
+        """
+        sizes = zip(backbone.parameters(), self.rates(backbone.layers(), epoch), strict=True)
+        return [Learnt(size, rate) if rate else Learnt() for size, rate in sizes]
 
     def extra(self, backbone: Backbone, contexts: int = 1) -> int:
         """How many parameters it adds to the encoder. No torch."""
-        return 0
+        return sum(block.new for block in self.learnt(backbone, 0, contexts))
 
     def install(self, model: Model) -> None:
         """Change the model once, before training (insert adapters). The draw's seed has just been set."""

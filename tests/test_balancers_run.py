@@ -91,7 +91,7 @@ def test_one_context_at_a_time_is_refused(name: str) -> None:
         shown = "source-only" if schedule.knobs else schedule.name
         assert str(caught.value) == (
             f"The balancer {name} weighs contexts against each other, and with the schedule {shown} each update sees "
-            "one alone: choose the schedule joint with λ above 0, or the balancer fixed."
+            "one alone: choose the schedule “Both at once (joint)” with λ above 0, or the balancer fixed."
         )
     assert canonical(run(balancer=Choice(name=name))).balancer.name == name
 
@@ -105,7 +105,7 @@ def test_where_no_shared_layer_learns_gradients_on_them_are_refused(name: str, t
     if name in ("uncertainty", "dwa"):
         assert f"told/{name}/target" in steps(config)[0]
         return
-    with pytest.raises(BadInput, match=f"with the tuning {tuning.name} none of them learns: choose the tuning full"):
+    with pytest.raises(BadInput, match=f"with the tuning {tuning.name} none of them learns: .*Nothing frozen .full"):
         check(config)
 
 

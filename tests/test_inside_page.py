@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from ctx.config import RunConfig
 from ctx.lab import inside, link
 from ctx.lab.data import sample
-from ctx.lab.methods import chosen, methods
+from ctx.lab.methods import changed, chosen, methods
 from ctx.lab.settings import change
 from ctx.parts import Choice
 from ctx.store import Store, open_store
@@ -25,6 +26,10 @@ STEPS = np.arange(1, 5)
 def plain(app: AppTest) -> str:
     """All that stands on the page, without what keeps it from being read as markup."""
     return texts(app).replace("\u2060", "").replace("\\", "")
+
+
+def plain_text(one: Any) -> str:
+    return str(one.value).replace("\u2060", "").replace("\\", "")
 
 
 @pytest.fixture
@@ -129,26 +134,82 @@ def test_the_lab_draws_them_for_a_finished_study(store: Store) -> None:
     assert len(cosines["data"]) == 4  # the embedding, two layers, all of them
 
 
-def test_every_method_is_a_click_away_and_known_again() -> None:
+SETS = {
+    "target-only": {"schedule": "target-only"},
+    "zero-shot": {"schedule": "source-only"},
+    "fine-tune": {"schedule": "sequential"},
+    "multi-task": {},
+    "stilts": {"schedule": "intermediate"},
+    "linear-probe": {"tuning": "head"},
+    "gradual": {"schedule": "sequential", "tuning": "gradual"},
+    "lora": {"schedule": "sequential", "tuning": "lora"},
+    "adapters": {"schedule": "sequential", "tuning": "adapter"},
+    "per-context": {"tuning": "per-context"},
+    "l2sp": {"schedule": "sequential", "penalties": ("l2sp",)},
+    "dann": {"penalties": ("dann",)},
+    "pcgrad": {"balancer": "pcgrad"},
+}
+
+
+def two_sources() -> RunConfig:
     config = sample("sentiment")
     assert config is not None
+    return change(config, "source.2", "sentiment/sample-cafes-zh")
+
+
+def test_every_method_sets_its_parts_and_is_known_again() -> None:
+    config = two_sources()
     there = methods(config)
-    names = [one.name for one in there]
-    assert len(names) == len(set(names)) >= 13
-    offered = [one for one in there if not one.why_not]
-    assert len({one.trains.model_dump_json() for one in offered}) == len(offered)
-    for one in offered:
+    assert [one.name for one in there] == list(SETS)
+    for one in there:
+        assert one.why_not == "", one.name
+        wanted = {"schedule": "joint", "tuning": "full", "balancer": "fixed", "penalties": ()} | SETS[one.name]
+        found = {kind: getattr(one.config, kind).name for kind in ("schedule", "tuning", "balancer")}
+        assert found | {"penalties": tuple(p.name for p in one.config.penalties)} == wanted
         assert chosen(one.config, there) == one.name
+        assert changed(one.config, one) == ""
         assert one.config.contexts() == config.contexts()
+
+
+@pytest.mark.parametrize(
+    ("method", "knob", "value", "said"),
+    [
+        ("lora", "tuning.rank", 16, "rank 8 → 16"),
+        ("dann", "schedule.lam", 0.5, "λ 1 → 0.5"),
+        ("l2sp", "penalty.l2sp.weight", 1.0, "0.1 → 1"),
+    ],
+)
+def test_a_method_is_known_with_other_knobs(method: str, knob: str, value: float, said: str) -> None:
+    config = two_sources()
+    there = methods(config)
+    one = next(one for one in there if one.name == method)
+    other = change(one.config, knob, value)
+    assert chosen(other, there) == method
+    assert said in changed(other, one)
+    assert chosen(change(other, "tuning", "bitfit"), there) == ""
 
 
 def test_a_method_is_chosen_on_the_page(store: Store) -> None:
     app = opened("lab")
     app.session_state["all settings"] = True
     app.run()
+    assert "Each chosen matrix W stays as it is" in plain(app).replace("LoRA: each", "Each"), "before it is clicked"
     app.button_group(key="method").set_value("fine-tune").run()
     assert not app.exception
     assert app.query_params["schedule"] == ["sequential"] or app.query_params["schedule"] == "sequential"
     app.session_state["all settings"] = True
     app.run()
-    assert "First the source, then the target." in plain(app)
+    assert "Train on the source, hand the weights over" in plain(app)
+
+
+def test_penalties_that_are_off_for_one_reason_have_one_sentence(store: Store) -> None:
+    app = opened("lab", schedule="sequential", tuning="full")
+    app.session_state["all settings"] = True
+    app.run()
+    assert not app.exception
+    reasons = [said for said in map(plain_text, app.caption) if "Such a penalty" in said]
+    assert reasons == [
+        "Equal covariances (CORAL), Contexts can't be told apart (DANN), Equal distributions (MMD): Such a penalty "
+        "compares source and target texts of one update, and the schedule sequential never has both in one: choose the "
+        "schedule “Both at once (joint)”."
+    ]

@@ -1,6 +1,7 @@
 """The Lab's logic: what its sentences say about numbers, and what its settings and addresses mean."""
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ctx.errors import BadInput
 from ctx.lab import answer, effect, history, mixture, presets, sentences, settings, words
 from ctx.lab.applications import applications
 from ctx.lab.data import default, example, floor, sample
-from ctx.parts import Choice
+from ctx.parts import Choice, Facts
 from ctx.records import Run
 from ctx.registry import registry
 from ctx.study import rows
@@ -161,6 +162,87 @@ def test_sentences_are_fixed_broken_or_unchanged() -> None:
 def test_the_formula_shows_lambda_and_both_contexts() -> None:
     assert mixture.formula(default("sentiment")) == "L = L(tweets) + 0.1 · L(editorials)"
     assert mixture.formula(default("lesson")) == "L = L(related teacher), then L = L(base teacher)"
+
+
+def both(**changes: object) -> RunConfig:
+    asked = settings.change(settings.change(default("sentiment"), "schedule", "joint"), "tuning", "full")
+    return asked.model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "penalty", "shown"),
+    [
+        (
+            "sequential",
+            Choice(name="l2sp"),
+            "L = L(tweets) + 0.1/2 · ‖w − w_start‖², then L = L(editorials) + 0.1/2",
+        ),
+        ("sequential", Choice(name="ewc"), "L = L(tweets), then L = L(editorials) + 1000/2 · Σ F · (w − w_source)²"),
+        ("sequential", Choice(name="distill"), ", then L = L(editorials) + D(answers before, answers now)"),
+        ("joint", Choice(name="dann"), "L = L(tweets) + 0.1 · L(editorials) − μ · L(judge)"),
+        ("joint", Choice(name="mmd", knobs={"weight": 3}), "0.1 · L(editorials) + 3 · MMD²(source, target)"),
+        ("joint", Choice(name="coral", knobs={"weight": 0}), "L = L(tweets) + 0.1 · L(editorials)"),
+    ],
+)
+def test_the_formula_shows_penalties_where_they_act(schedule: str, penalty: Choice, shown: str) -> None:
+    found = mixture.formula(both(schedule=Choice(name=schedule), penalties=(penalty,)))
+    assert shown in found
+    assert ("+ 0" in found.replace("+ 0.1", "")) is False
+
+
+@pytest.mark.parametrize(
+    ("balancer", "shown"),
+    [
+        ("uncertainty", "L = w · L(tweets) − ½·log w + w · 0.1 · L(editorials) − ½·log w; balanced by: Learnt"),
+        ("gradnorm", "L = w · L(tweets) + w · 0.1 · L(editorials); balanced by: Equal gradients (GradNorm)"),
+        ("pcgrad", "L = L(tweets) + 0.1 · L(editorials); balanced by: Projected gradients (PCGrad)"),
+    ],
+)
+def test_the_formula_and_the_weights_know_of_the_balancer(balancer: str, shown: str) -> None:
+    config = both(balancer=Choice(name=balancer))
+    assert shown in mixture.formula(config)
+    said = mixture.balance(config)
+    assert "Weight of the loss at the start: tweets 91%" in said
+    assert "then changes what each one counts" in said
+    assert "counts as much as" not in said
+    one_at_a_time = both(balancer=Choice(name=balancer), schedule=Choice(name="sequential"))
+    assert mixture.formula(one_at_a_time) == "L = L(tweets), then L = L(editorials)"
+
+
+@pytest.mark.parametrize("kind", ["schedules", "tunings", "balancers", "penalties"])
+def test_every_method_says_in_its_own_file_what_it_does_and_whose_it_is(kind: str) -> None:
+    for name, cls in registry(kind).items():
+        said = cls.explained()
+        assert said.startswith(cls.summary()), name
+        assert len(said) > len(cls.summary()) + 20, f"{name} has no second paragraph"
+        assert "\n" not in said
+        if name not in ("target-only", "source-only"):
+            assert re.search(r"\b(19|20)\d\d\b", said), f"{name} names no paper"
+
+
+def test_parts_are_shown_by_title_and_by_the_name_that_sentences_use() -> None:
+    shown = {
+        name: cls.shown() for kind in ("schedules", "tunings", "penalties") for name, cls in registry(kind).items()
+    }
+    assert (shown["full"], shown["joint"]) == ("Nothing frozen (full)", "Both at once (joint)")
+    assert (shown["lora"], shown["l2sp"], shown["target-only"]) == ("LoRA", "Near the start (L2-SP)", "Target only")
+
+
+def test_refusals_name_parts_as_the_page_shows_them() -> None:
+    names = {"application": "sentiment", "schedule": "target-only", "tuning": "head"}
+    wrong = Facts(**dict.fromkeys((field.name for field in fields(Facts)), False) | names)
+    kinds = ("schedules", "tunings", "balancers", "penalties")
+    shown = {cls.shown() for kind in kinds for cls in registry(kind).values()}
+    said = [cls.unfit(wrong) for kind in ("penalties", "balancers") for cls in registry(kind).values()]
+    named = {name for sentence in said for name in re.findall("“(.*?)”", sentence)}
+    assert len(named) >= 3
+    assert named <= shown
+
+
+def test_every_penalty_declares_what_it_adds_in_its_own_file() -> None:
+    for name, cls in registry("penalties").items():
+        assert cls.adds, name
+        assert set(cls.adds) <= set(cls.Knobs.model_fields), name
 
 
 def test_the_weight_of_one_example_follows_from_lambda_and_sizes() -> None:

@@ -70,3 +70,25 @@ def test_a_rate_that_falls_downwards_stays_when_the_depth_changes(visit: Visit, 
     app = opened(visit, tuning, **{"tuning.decay": "2.6"} | ({"tuning.layers": "0"} if tuning == "freeze" else {}))
     app.segmented_control(key="freeze stack").set_value(0 if tuning == "full" else -1).run()
     assert address(app, "tuning.decay") == "2.6"
+
+
+def boxes(app: AppTest) -> list[str]:
+    """What is written in the boxes, lowest first."""
+    return re.findall(r"<span title=[^>]*>([^<]*)</span>", drawn(app))
+
+
+@pytest.mark.parametrize(
+    ("tuning", "wanted"),
+    [
+        ("full", ["embedding", "1", "2", "head"]),
+        ("freeze", ["embedding ❄", "1 ❄", "2", "head"]),
+        ("head", ["embedding ❄", "1 ❄", "2 ❄", "head"]),
+        ("lora", ["embedding ❄", "1 ❄ +2.0 k", "2 ❄ +2.0 k", "head"]),
+        ("adapter", ["embedding ❄", "1 ❄ +4.2 k", "2 ❄ +4.2 k", "head"]),
+        ("per-context", ["embedding ❄", "1 ❄ +4.3 k", "2 ❄ +4.3 k", "head"]),
+        ("bitfit", ["embedding ❄ 64", "1 ❄ 576", "2 ❄ 576", "head"]),
+    ],
+)
+def test_the_boxes_show_what_is_frozen_and_what_is_put_beside_it(visit: Visit, tuning: str, wanted: list[str]) -> None:
+    app = opened(visit, tuning, **({"tuning.layers": "1"} if tuning == "freeze" else {}))
+    assert boxes(app) == wanted

@@ -58,8 +58,12 @@ def test_they_are_in_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
     app.session_state["all settings"] = True
     app.run()
     assert not app.exception
-    assert "Louder and louder" in app.selectbox(key="all schedule").options
+    assert "Louder and louder (warmly)" in app.selectbox(key="all schedule").options
     assert app.toggle(key="all penalty.critic").value
+    assert app.toggle(key="all penalty.critic").label == "Critic"
+    captions = [one.value for one in app.caption]
+    assert any("A linear critic tells the contexts apart" in said for said in captions)
+    assert any("Both at once, the target louder and louder" in said for said in captions)
     assert app.number_input(key="all penalty.critic.weight").value == 0.5
 
 

@@ -259,7 +259,6 @@ def test_the_lab_says_of_a_penalty_that_is_off_why_it_means_nothing_here() -> No
 
 
 HEAD = {"tuning": Choice(name="head")}
-LEAVE = "or leave {} out."
 
 
 @pytest.mark.parametrize("name", ALIGNING)
@@ -268,7 +267,7 @@ LEAVE = "or leave {} out."
     [
         ({"schedule": Choice(name="sequential")}, "the schedule sequential never has both in one: choose the schedule"),
         ({"schedule": Choice(name="target-only")}, "the schedule target-only never has both in one"),
-        (HEAD, "the tuning head leaves all of them frozen: choose the tuning full"),
+        (HEAD, "the tuning head leaves all of them frozen: choose the tuning “Nothing frozen (full)”"),
     ],
 )
 def test_what_compares_contexts_needs_both_in_an_update_and_layers_that_learn(
@@ -278,7 +277,7 @@ def test_what_compares_contexts_needs_both_in_an_update_and_layers_that_learn(
         check(usual(name, **changes))
     assert str(caught.value).startswith(f"The penalty {name} ")
     assert said in str(caught.value)
-    assert str(caught.value).endswith(LEAVE.format(name))
+    assert "leave" not in str(caught.value).rpartition(":")[2], "it may never have been put in"
 
 
 def test_two_sources_and_no_target_in_an_update_are_not_compared() -> None:
@@ -303,7 +302,7 @@ def test_what_guards_needs_weights_handed_over(name: str, schedule: Choice) -> N
     with pytest.raises(BadInput) as caught:
         check(usual(name, schedule=schedule))
     assert f"with the schedule {schedule.name} no weights are handed over" in str(caught.value)
-    assert str(caught.value).endswith(LEAVE.format(name))
+    assert "leave" not in str(caught.value).rpartition(":")[2], "it may never have been put in"
 
 
 @pytest.mark.usefixtures("other_labels")

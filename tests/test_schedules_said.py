@@ -51,8 +51,8 @@ def test_knobs_that_contradict_each_other_are_refused_in_one_sentence(config: Ru
 def test_knobs_that_mean_nothing_are_noted_on_the_command_line_and_off_in_the_form() -> None:
     _, notes = build(PAIR | {"--joint.lam-from": "1", "--joint.switch": "0.3"})
     assert notes == [
-        "--joint.lam-from has no effect: λ's shape is “constant”.",
-        "--joint.switch has no effect: Only λ's shape “step” has one.",
+        "--joint.lam-from has no effect: With the shape “constant” λ stays as it is: choose another shape first.",
+        "--joint.switch has no effect: Only the shape “step” jumps: choose it first.",
     ]
     off = {one.name: one.off for one in settings.settings(run())}
     assert off["schedule.lam_from"]
@@ -153,7 +153,7 @@ def test_what_one_example_counts_follows_from_weight_share_and_sizes() -> None:
 
 def test_sources_in_a_row_are_a_method_where_there_are_several() -> None:
     one, two = ({m.name: m for m in methods(run(sources=sources))}["stilts"] for sources in (TWO[:1], TWO))
-    assert one.why_not == "With one source it is sequential: add one more source below."
+    assert one.why_not == "With one source it is “One after the other (sequential)”: add one more source below."
     assert two.why_not == ""
     assert chosen(two.config, [two]) == "stilts"
 

@@ -38,6 +38,8 @@ def test_what_the_page_counts_is_what_the_finished_run_counts(
         ("choose", {"learn": "embedding"}, "Of the encoder only the embedding learns: "),
         ("gradual", {}, "First the head alone; from epoch 5 on the embedding and layers 1–3 too: in the end "),
         ("gradual", {"start": 1, "interval": 5}, "First layer 3 and the head; from epoch 6 on layers 2–3 too: "),
+        ("gradual", {"interval": 10}, "All 3 layers frozen: only the head learns, on "),
+        ("gradual", {"start": 1, "interval": 10}, "2 of 3 frozen: "),
         ("full", {"decay": 2.6}, "Lower layers learn slower, the embedding at 0.057 of the rate."),
         ("full", {"reinit": 2}, "The weights of layers 2–3 begin anew, the same in every arm of a draw."),
     ],
@@ -51,6 +53,17 @@ def test_a_smaller_backbone_keeps_what_fits() -> None:
     small = settings.change(deep, "backbone", "tiny")
     assert small.tuning.knobs["learn"] == "embedding, 1, 2"
     assert settings.change(config("gradual", start=3), "backbone", "tiny").tuning.knobs["start"] == 2
+
+
+def test_another_tuning_keeps_the_knobs_that_it_has_too(bert: Choice) -> None:
+    whole = config("full", bert, reinit=2, decay=2.0)
+    some = settings.change(whole, "tuning", "gradual")
+    assert some.tuning.knobs == {"reinit": 0, "decay": 2.0}, "as many layers anew as may be"
+    freeze = settings.change(settings.change(whole, "tuning", "freeze"), "tuning.layers", 1)
+    assert freeze.tuning.knobs["decay"] == 2.0
+    assert settings.change(whole, "tuning", "head").tuning.knobs == {}
+    narrow = config("lora", bert, rate=3.0, rank=2)
+    assert settings.change(narrow, "tuning", "adapter").tuning.knobs == {"rate": 3.0}
 
 
 def test_the_epoch_of_a_step_follows_from_the_plan() -> None:

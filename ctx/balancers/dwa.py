@@ -29,6 +29,7 @@ class Dwa(parts.Balancer):
 
     name = "dwa"
     title = "Dynamic weight average"
+    makes = "w · {}"
     compares = True
 
     class Knobs(parts.Knobs):

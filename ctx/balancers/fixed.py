@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class Fixed(parts.Balancer):
-    """The weighted sum of the losses, with the weights as set."""
+    """The weighted sum of the losses, with the weights as set.
+
+    Nothing changes them while it trains: L = Σ λ·L(context), each λ as the schedule has it (Caruana 1997).
+    """
 
     name = "fixed"
     title = "Fixed weights"

@@ -35,6 +35,7 @@ class GradNorm(parts.Balancer):
 
     name = "gradnorm"
     title = "Equal gradients (GradNorm)"
+    makes = "w · {}"
     compares = True
     differentiates = True
 

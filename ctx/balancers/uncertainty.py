@@ -32,6 +32,7 @@ class Uncertainty(parts.Balancer):
 
     name = "uncertainty"
     title = "Learnt uncertainty"
+    makes = "w · {} − ½·log w"
     compares = True
 
     class Knobs(parts.Knobs):

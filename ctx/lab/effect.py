@@ -7,7 +7,7 @@ from ctx.config import RunConfig, facts, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import learned
-from ctx.parts import Backbone, Schedule, Tuning
+from ctx.parts import Backbone, Schedule
 from ctx.plan import Phase
 from ctx.registry import make, part, registry
 from ctx.study import training_sizes
@@ -44,21 +44,21 @@ def learning(config: RunConfig) -> str:
     backbone: Backbone = make("backbones", config.backbone)
     parts, _ = frozen_parts(config)
     below = _decoder(parts, config.task().decoder_parts(backbone))
-    if said := _few(config, backbone, sum(backbone.decoder_parameters()[parts:])):
-        return f"{said} {below}".strip()
     return " ".join(filter(None, (_which(config, backbone, parts), below, learned.remarks(config))))
 
 
 def _which(config: RunConfig, backbone: Backbone, parts: int) -> str:
     """Which layers learn, and how many parameters."""
-    frozen, blocks = frozen_blocks(config)
-    own = backbone.decoder_parameters()
-    learn, total = (millions(count) for count in learned.counts(config))
     stretches = learned.stretches(config)
+    own = backbone.decoder_parameters()
+    if not stretches[-1].whole:
+        return _few(stretches[-1], sum(own[parts:]))
+    learn, total = (millions(count) for count in learned.counts(config))
     if len(stretches) > 1:
         return _one_by_one(stretches, backbone, learn, total)
-    learning = stretches[0].learning
-    if learning and learning != list(range(learning[0], blocks)):
+    learning, blocks = stretches[0].learning, len(stretches[0].sizes)
+    frozen = min(learning, default=blocks)
+    if learning and learning != list(range(frozen, blocks)):
         text = t("Of the encoder only {layers}", layers=learned.named(learning))
         pieces = t(" (of the embedding the pieces that occur)") if backbone.by_pieces and learning[0] == 0 else ""
         verb = t(" learns") if len(learning) == 1 else t(" learn")
@@ -77,7 +77,7 @@ def _one_by_one(stretches: list[learned.Stretch], backbone: Backbone, learn: str
     """What learns where that changes from epoch to epoch."""
     first, last = stretches[0], stretches[-1]
     begins = t("{layers} and the head", layers=learned.named(first.learning)) if first.learning else t("the head alone")
-    pieces = t(", of the embedding those of pieces that occur") if backbone.by_pieces and last.rates[0] else ""
+    pieces = t(", of the embedding those of pieces that occur") if backbone.by_pieces and last.blocks[0].own else ""
     return t(
         "First {begins}; from epoch {epoch} on {layers} too: in the end {learn} of {total} parameters learn{pieces}.",
         begins=begins,
@@ -89,17 +89,13 @@ def _one_by_one(stretches: list[learned.Stretch], backbone: Backbone, learn: str
     )
 
 
-def _few(config: RunConfig, backbone: Backbone, decoder: int) -> str:
-    """What learns where that is new, or a few parameters of every layer; "" where it is whole layers."""
-    tuning: Tuning = make("tunings", config.tuning)
-    if type(tuning).learns is Tuning.learns:
-        return ""
-    trained = sum(key.split(".")[0] in schedule_of(config).uses for key in config.contexts())
-    new, learn = tuning.extra(backbone, trained), tuning.learns(backbone, trained)
-    total = millions(sum(backbone.parameters()))
+def _few(stretch: learned.Stretch, decoder: int) -> str:
+    """What learns where that is new, or a few parameters of every layer."""
+    new, own = learned.added(stretch), sum(block.own for block in stretch.blocks)
+    total = millions(sum(stretch.sizes))
     if not new:
-        text = t("{learn} of the encoder's {total} parameters learn", learn=millions(learn), total=total)
-    elif learn == new:
+        text = t("{learn} of the encoder's {total} parameters learn", learn=millions(own), total=total)
+    elif not own:
         text = t("{new} new parameters learn; the encoder's {total} stay as they are", new=millions(new), total=total)
     else:
         text = t("{new} new parameters learn, and all {total} of the encoder's", new=millions(new), total=total)

@@ -5,42 +5,62 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ctx.config import RunConfig, frozen_parts
+from ctx.config import RunConfig, canonical, frozen_parts
+from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.parts import Backbone, Tuning
 from ctx.plan import Phase
 from ctx.registry import make
+from ctx.tuning import Learnt
 
 
 @dataclass(frozen=True)
 class Stretch:
     """Epochs of a phase, from ``first`` to ``last``, counted from 0, in which the same learns.
 
-    ``rates``: the factor that the learning rate of the embedding and of each layer has, lowest first; 0: frozen.
+    ``blocks``: what learns of the embedding and of each layer, lowest first; ``sizes``: how many parameters each holds.
     """
 
     first: int
     last: int
-    rates: tuple[float, ...]
+    blocks: tuple[Learnt, ...]
+    sizes: tuple[int, ...]
 
     @property
     def learning(self) -> list[int]:
-        """The blocks that learn, the embedding being 0."""
-        return [block for block, rate in enumerate(self.rates) if rate]
+        """The blocks of which anything learns, what is put into them too, the embedding being 0."""
+        return [number for number, block in enumerate(self.blocks) if block.rate or block.new]
+
+    @property
+    def whole(self) -> bool:
+        """Whether blocks learn as a whole or not at all, and nothing is put into them."""
+        pairs = zip(self.blocks, self.sizes, strict=True)
+        return not any(block.new for block in self.blocks) and all(block.own in (0, size) for block, size in pairs)
 
 
 def stretches(config: RunConfig) -> list[Stretch]:
     """Those of a phase, the first first."""
     tuning: Tuning = make("tunings", config.tuning)
-    layers = make("backbones", config.backbone).layers()
+    backbone: Backbone = make("backbones", config.backbone)
+    sizes, contexts = tuple(backbone.parameters()), _trained(config)
     found: list[Stretch] = []
     for epoch in range(config.optim.epochs):
-        rates = tuple(tuning.rates(layers, epoch))
-        if found and found[-1].rates == rates:
-            found[-1] = Stretch(found[-1].first, epoch, rates)
+        blocks = tuple(tuning.learnt(backbone, epoch, contexts))
+        if found and found[-1].blocks == blocks:
+            found[-1] = Stretch(found[-1].first, epoch, blocks, sizes)
         else:
-            found.append(Stretch(epoch, epoch, rates))
+            found.append(Stretch(epoch, epoch, blocks, sizes))
     return found
+
+
+def _trained(config: RunConfig) -> int:
+    """How many contexts it learns from, its schedule taken as it will be trained."""
+    try:
+        schedule = canonical(config).schedule
+    except CtxError:
+        schedule = config.schedule
+    uses = make("schedules", schedule).uses
+    return sum(key.split(".")[0] in uses for key in config.contexts())
 
 
 def ever(config: RunConfig) -> list[int]:
@@ -49,11 +69,19 @@ def ever(config: RunConfig) -> list[int]:
 
 
 def counts(config: RunConfig) -> tuple[int, int]:
-    """How many parameters learn at some time, of how many; a pretrained decoder counts, a fresh head doesn't."""
+    """How many parameters learn at some time, of how many, new ones too; a pretrained decoder counts, no fresh head."""
     backbone: Backbone = make("backbones", config.backbone)
+    found = stretches(config)
     parts, _ = frozen_parts(config)
-    sizes, own = backbone.parameters(), backbone.decoder_parameters()
-    return sum(sizes[block] for block in ever(config)) + sum(own[parts:]), sum(sizes) + sum(own)
+    decoder = backbone.decoder_parameters()
+    new = added(found[-1])
+    own = sum(max(block.own for block in blocks) for blocks in zip(*(one.blocks for one in found), strict=True))
+    return own + new + sum(decoder[parts:]), sum(found[-1].sizes) + new + sum(decoder)
+
+
+def added(stretch: Stretch) -> int:
+    """How many parameters are put into the encoder."""
+    return sum(block.new for block in stretch.blocks)
 
 
 def live(config: RunConfig) -> float:
@@ -97,16 +125,19 @@ def remarks(config: RunConfig) -> str:
     """What else is to be said of layers that learn: how much slower the lower ones do, which begin anew."""
     said = []
     last = stretches(config)[-1]
-    learning = [rate for rate in last.rates if rate]
+    learning = [block.rate for block in last.blocks if block.rate]
     if len(set(learning)) > 1:
-        text = t("Lower layers learn slower, {lowest} at {share} of the rate.")
-        said.append(text.format(lowest=named(last.learning[:1]), share=share(learning[0])))
+        lowest, slow = named(last.learning[:1]), share(learning[0])
+        said.append(t("Lower layers learn slower, {lowest} at {share} of the rate.", lowest=lowest, share=slow))
+    few = [block for block in last.blocks if not last.whole]
+    if faster := {block.new_rate for block in few if block.new} - {1.0}:
+        said.append(t("The new ones learn at {n} times the layers' rate.", n=share(max(faster))))
+    elif faster := {block.rate for block in few if block.own} - {1.0}:
+        said.append(t("They learn at {n} times the layers' rate.", n=share(max(faster))))
     renewed = make("tunings", config.tuning).renewed()
     if renewed:
-        blocks = range(len(last.rates) - renewed, len(last.rates))
-        said.append(
-            t("The weights of {layers} begin anew, the same in every arm of a draw.", layers=named(list(blocks)))
-        )
+        layers = named(list(range(len(last.blocks) - renewed, len(last.blocks))))
+        said.append(t("The weights of {layers} begin anew, the same in every arm of a draw.", layers=layers))
     return " ".join(said)
 
 

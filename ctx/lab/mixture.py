@@ -9,30 +9,59 @@ from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.effect import phases
 from ctx.lab.names import short
+from ctx.parts import Choice, Penalty
 from ctx.plan import Phase, Ramp
+from ctx.registry import make, part
 from ctx.study import training_sizes
 
 POINTS = 200  # of the training at which λ is taken, for its mean
 
 
 def formula(config: RunConfig) -> str:
-    """What is minimised, phase by phase, in plain signs: ``L = L(tweets) + 0.1 · L(editorials)``."""
+    """What is minimised, phase by phase, in plain signs: ``L = L(tweets) + 0.1 · L(editorials)``.
+
+    Penalties add what they declare, and the balancer changes the weights as it declares, where they act.
+    """
+    found, before = [], set[str]()
+    for phase in phases(config):
+        left = before - set(phase.weights)
+        found.append(_minimised(phase, config, bool(left) and not phase.fresh))
+        before |= set(phase.weights)
+    return t(", then ").join(found)
+
+
+def _minimised(phase: Phase, config: RunConfig, left: bool) -> str:
+    """One phase: what varies and what isn't in every step is said behind it. ``left``: it goes on from others."""
     names = {key: short(choice.id) for key, choice in config.contexts().items()}
-    return t(", then ").join(_minimised(phase, names) for phase in phases(config))
-
-
-def _minimised(phase: Phase, names: Mapping[str, str]) -> str:
-    """One phase: what varies and what isn't in every step is said behind it."""
+    balancer = part("balancers", config.balancer.name)
+    balanced = not balancer.plain and len(phase.weights) > 1
     varying, terms, said = phase.varying(), [], []
     for key, weight in phase.weights.items():
         name, first = f"L({names[key]})", weight(0.0)
-        terms.append(f"λ(t) · {name}" if key in varying else name if first == 1 else f"{first:g} · {name}")
+        term = f"λ(t) · {name}" if key in varying else name if first == 1 else f"{first:g} · {name}"
+        terms.append(balancer.makes.format(term) if balanced else term)
         if key in varying:
             ends = {"first": f"{first:g}", "last": f"{weight(1.0):g}", "shape": _shape(phase, key)}
-            said.append(t("λ from {first} to {last} ({shape})").format(**ends))
+            said.append(t("λ from {first} to {last} ({shape})", **ends))
         if key in phase.shares:
             said.append(f"{name} {often(phase.shares[key])}")
-    return "; ".join([f"L = {' + '.join(terms)}", *said])
+    if balanced:
+        said.append(t("balanced by: {title}", title=balancer.title))
+    added = [text for choice in config.penalties for text in _added(choice, phase, left)]
+    return "; ".join([" ".join([f"L = {' + '.join(terms)}", *added]), *said])
+
+
+def _added(choice: Choice, phase: Phase, left: bool) -> list[str]:
+    """What a penalty adds in a phase, with its weights."""
+    penalty: Penalty = make("penalties", choice)
+    acts = {"always": True, "left": left, "beside": "target" in phase.weights and len(phase.weights) > 1}
+    if not acts[penalty.acts]:
+        return []
+    if not penalty.adds:
+        return [f"+ {penalty.title}"]
+    weights = {knob: getattr(penalty.knobs, knob) for knob in penalty.adds}
+    shown = [text.format(weights[knob]) for knob, text in penalty.adds.items() if weights[knob]]
+    return [f"{text[:2]}{text[2:].removeprefix('1 · ')}" for text in shown]
 
 
 def _shape(phase: Phase, key: str) -> str:
@@ -57,14 +86,18 @@ def balance(config: RunConfig) -> str:
     """How much each loss weighs and how often each context is looked at, where a step sees several; "" elsewhere."""
     names = {key: short(choice.id) for key, choice in config.contexts().items()}
     mixed = [phase for phase in phases(config) if len(phase.weights) > 1]
+    balancer = part("balancers", config.balancer.name)
     said = []
     for phase in mixed:
         weights = t("Weight of the loss, in a step that sees all: {each}.", each=_each(_weighed(phase), names))
+        if not balancer.plain:
+            weights = t("Weight of the loss at the start: {each}.", each=_each(_weighed(phase), names))
+            weights += " " + t("The balancer “{title}” then changes what each one counts.", title=balancer.title)
         batches = _each({key: often(phase.shares.get(key, 1.0)) for key in phase.weights}, names)
         if not phase.shares:
             batches = t("one of each in every step")
         said.append(f"{weights} {t('Batches: {each}.', each=batches)}")
-    if len(mixed) == 1 and len(phases(config)) == 1:
+    if len(mixed) == 1 and len(phases(config)) == 1 and balancer.plain:
         said.append(_examples(mixed[0], config, names))
     return " ".join(filter(None, said))
 

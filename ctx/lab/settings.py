@@ -145,10 +145,10 @@ def _at_most(config: RunConfig, knob: str, most: int) -> RunConfig:
 
 
 def _named(config: RunConfig, key: str, name: str) -> dict[str, Any]:
-    """A part by name; another tuning leaves the decoder's frozen parts as they are, where it can freeze them."""
-    kept = config.tuning.knobs.get("decoder", 0) if key == "tuning" else 0
+    """A part by name; of a tuning's knobs all stay as they are that the next one has too."""
+    kept = config.tuning.knobs if key == "tuning" else {}
     fields = part(PARTS[key], name).Knobs.model_fields
-    return {"name": name, "knobs": {"decoder": kept} if kept and "decoder" in fields else {}}
+    return {"name": name, "knobs": {knob: value for knob, value in kept.items() if knob in fields}}
 
 
 def _with(choice: dict[str, Any], knob: str, value: Any) -> dict[str, Any]:
@@ -250,7 +250,7 @@ def _lists(config: RunConfig) -> Iterator[Setting]:
         for name, cls in registry(kind).items():
             if name not in chosen and not _offered(cls, config):
                 continue
-            yield Setting(f"{key}.{name}", key, "switch", name in chosen, False, cls.summary())
+            yield Setting(f"{key}.{name}", key, "switch", name in chosen, False, cls.explained())
             if name in chosen:
                 yield from _fields(f"{key}.{name}", key, cls.Knobs, chosen[name].knobs)
 

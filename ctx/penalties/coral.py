@@ -6,6 +6,7 @@ Sun & Saenko, Deep CORAL: Correlation Alignment for Deep Domain Adaptation, ECCV
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -24,6 +25,7 @@ class Coral(Aligning):
 
     name = "coral"
     title = "Equal covariances (CORAL)"
+    adds = MappingProxyType({"weight": "+ {:g} · ‖C_source − C_target‖² / (4d²)"})
     fewest = 2
 
     class Knobs(parts.Knobs):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -28,6 +29,7 @@ class Dann(Aligning):
 
     name = "dann"
     title = "Contexts can't be told apart (DANN)"
+    adds = MappingProxyType({"weight": "− {:g} · μ · L(judge)"})
 
     class Knobs(parts.Knobs):
         """How much it weighs, and what the discriminator is."""

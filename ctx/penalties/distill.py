@@ -8,6 +8,7 @@ Dean, Distilling the Knowledge in a Neural Network, 2015: both sides softened by
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -28,6 +29,8 @@ class Distill(Guarding):
 
     name = "distill"
     title = "Answers as before (distillation)"
+    passes = 1 / 3
+    adds = MappingProxyType({"weight": "+ {:g} · D(answers before, answers now)"})
 
     class Knobs(parts.Knobs):
         """How much it weighs, and how soft answers are."""

@@ -10,6 +10,7 @@ al. 2019 on how this differs from the true one). After several phases one F and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -28,6 +29,7 @@ class EWC(Guarding):
 
     name = "ewc"
     title = "Important weights stay (EWC)"
+    adds = MappingProxyType({"weight": "+ {:g}/2 · Σ F · (w − w_source)²"})
 
     class Knobs(parts.Knobs):
         """How firmly, and how well it is known what matters."""

@@ -8,6 +8,7 @@ that begin afresh.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -26,6 +27,7 @@ class L2SP(parts.Penalty):
 
     name = "l2sp"
     title = "Near the start (L2-SP)"
+    adds = MappingProxyType({"weight": "+ {:g}/2 · ‖w − w_start‖²", "head": "+ {:g}/2 · ‖w of fresh heads‖²"})
 
     class Knobs(parts.Knobs):
         """How strong the pulls are."""
@@ -42,7 +44,7 @@ class L2SP(parts.Penalty):
             return ""
         return (
             f"The penalty l2sp holds layers near where they began, and the tuning {facts.tuning} leaves all of them "
-            "frozen: choose the tuning full, or leave l2sp out."
+            "frozen: choose the tuning “Nothing frozen (full)”."
         )
 
     def weighs(self) -> bool:

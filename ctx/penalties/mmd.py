@@ -8,6 +8,7 @@ of two.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -26,6 +27,7 @@ class Mmd(Aligning):
 
     name = "mmd"
     title = "Equal distributions (MMD)"
+    adds = MappingProxyType({"weight": "+ {:g} · MMD²(source, target)"})
     fewest = 2
 
     class Knobs(parts.Knobs):

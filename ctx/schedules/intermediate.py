@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Intermediate(parts.Schedule):
-    """Train on each source in the order given, then on the target: a big task first, a near one between (STILTs)."""
+    """Train on each source in the order given, then on the target: a big task first, a near one between (STILTs).
+
+    Each hands its weights on to the next: L = L(first source), then L = L(second source), and so on, then L = L(target)
+    (Phang, Févry & Bowman 2018).
+    """
 
     name = "intermediate"
     title = "Several sources in a row"

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Joint(parts.Schedule):
-    """Train on both at once: L = L_source + λ·L_target."""
+    """Train on both at once: L = L(source) + λ·L(target).
+
+    What they share is learnt from both, and λ is the weight of the target's loss (multi-task learning, Caruana 1997).
+    """
 
     name = "joint"
     title = "Both at once"
@@ -43,8 +46,12 @@ class Joint(parts.Schedule):
     def idle(self) -> dict[str, str]:
         """Where λ begins means nothing while it stays as it is, and only a step has a moment."""
         knobs = self.knobs
-        found = {} if knobs.shape == "step" else {"switch": "Only λ's shape “step” has one."}
-        return found | ({"lam_from": "λ's shape is “constant”."} if knobs.shape == "constant" else {})
+        found = {} if knobs.shape == "step" else {"switch": "Only the shape “step” jumps: choose it first."}
+        return found | (
+            {"lam_from": "With the shape “constant” λ stays as it is: choose another shape first."}
+            if knobs.shape == "constant"
+            else {}
+        )
 
     def check(self, config: RunConfig) -> None:
         """Every update has a batch."""

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Replay(parts.Schedule):
-    """Train on the source, then on the target with some batches of the source among it: against forgetting."""
+    """Train on the source, then on the target with some batches of the source among it: against forgetting.
+
+    A step of the second phase minimises L(target) + weight·L(source) where it takes a batch of the source, and
+    L(target) alone where it doesn't (Robins 1995; Chaudhry et al. 2019).
+    """
 
     name = "replay"
     title = "One after the other, the source replayed"

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class Sequential(parts.Schedule):
-    """Train on the source, hand the weights over, train on the target (fine-tuning)."""
+    """Train on the source, hand the weights over, train on the target (fine-tuning).
+
+    What learns goes on from where the source left it: L = L(source), then L = L(target) (Howard & Ruder 2018).
+    """
 
     name = "sequential"
     title = "One after the other"

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class SourceOnly(parts.Schedule):
-    """Train on the source alone; the target is only tested (zero-shot)."""
+    """Train on the source alone; the target is only tested (zero-shot).
+
+    The target's labels are never seen, so its score says what carries over by itself: L = L(source).
+    """
 
     name = "source-only"
     title = "Source only"

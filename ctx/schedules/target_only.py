@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class TargetOnly(parts.Schedule):
-    """Train on the target alone."""
+    """Train on the target alone.
+
+    Its own labels and nothing else, which every transfer has to beat: L = L(target).
+    """
 
     name = "target-only"
     title = "Target only"

@@ -45,15 +45,12 @@ class Adapter(parts.Tuning):
         """The embedding."""
         return 1
 
-    def extra(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """Two matrices and two biases a layer."""
+    def learnt(self, backbone: parts.Backbone, epoch: int, contexts: int = 1) -> list[parts.Learnt]:
+        """The adapters alone: two matrices and two biases a layer."""
         from ctx.matrices import bottleneck
 
-        return bottleneck(backbone.matrices(), self.knobs.size) * backbone.layers()
-
-    def learns(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """The adapters alone."""
-        return self.extra(backbone)
+        each = parts.Learnt(new=bottleneck(backbone.matrices(), self.knobs.size), new_rate=self.knobs.rate)
+        return [parts.Learnt(), *[each] * backbone.layers()]
 
     def install(self, model: Model) -> None:
         """One in every layer."""

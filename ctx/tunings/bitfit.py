@@ -34,9 +34,9 @@ class Bitfit(parts.Tuning):
             return ""
         return f"The tuning {self.name} lets biases learn, and this {backbone.name} has none: choose lora or adapter."
 
-    def learns(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """All biases."""
-        return sum(backbone.biases())
+    def learnt(self, backbone: parts.Backbone, epoch: int, contexts: int = 1) -> list[parts.Learnt]:
+        """The biases of every block."""
+        return [parts.Learnt(count, self.knobs.rate) if count else parts.Learnt() for count in backbone.biases()]
 
     def groups(self, model: Model, progress: float) -> list[tuple[list[nn.Parameter], float]]:
         """The biases at a rate of their own, and the heads, but for what a decoder keeps frozen."""

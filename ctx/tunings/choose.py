@@ -19,8 +19,8 @@ NUMBERS = re.compile(r"(\d{1,3})(?:\s*-\s*(\d{1,3}))?")
 class Choose(parts.Tuning):
     """Only the layers that you name learn, and the head; all others stay frozen.
 
-    Which layers hold what a new context needs is a question (Lee et al., Surgical Fine-Tuning Improves Adaptation to
-    Distribution Shifts, ICLR 2023).
+    Which layers hold what a new context needs is a question: min L over the weights of the chosen ones (Lee et al.,
+    Surgical Fine-Tuning Improves Adaptation to Distribution Shifts, ICLR 2023).
     """
 
     name = "choose"

@@ -9,7 +9,11 @@ from ctx.errors import BadInput
 
 
 class Freeze(parts.Tuning):
-    """The embedding and the lowest k layers stay frozen; the layers above and the head learn."""
+    """The embedding and the lowest k layers stay frozen; the layers above and the head learn.
+
+    Lower layers hold what is most general: min L over the weights above layer k (Yosinski et al., How transferable are
+    features in deep neural networks?, 2014).
+    """
 
     name = "freeze"
     title = "Lowest layers frozen"

@@ -6,7 +6,11 @@ from ctx import parts
 
 
 class Full(parts.Tuning):
-    """Every parameter learns."""
+    """Every parameter learns.
+
+    All layers can change to what the labels ask for, and can forget what they knew: fine-tuning, min L over all weights
+    (Devlin et al., BERT, 2019).
+    """
 
     name = "full"
     title = "Nothing frozen"

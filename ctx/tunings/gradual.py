@@ -16,7 +16,9 @@ from ctx.errors import BadInput
 class Gradual(parts.Tuning):
     """At first the head alone learns; then, from the top, one layer more every epoch, the embedding last.
 
-    So that what the lower layers know is not lost while the head still errs wildly (ULMFiT, Howard & Ruder 2018).
+    Lower layers keep what they know while the head still errs wildly: in epoch e, from 0, the highest start +
+    ⌊e/interval⌋ learn (ULMFiT, Howard & Ruder 2018; there each layer also learns 2.6 times slower than the one above,
+    which is a knob of its own here, and 1 unless set).
     """
 
     name = "gradual"

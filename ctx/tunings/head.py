@@ -6,7 +6,10 @@ from ctx import parts
 
 
 class Head(parts.Tuning):
-    """All layers stay frozen; only the head learns (a linear probe)."""
+    """All layers stay frozen; only the head learns (a linear probe).
+
+    It shows what the encoder knew before: min L over the head's weights alone (Alain & Bengio 2017).
+    """
 
     name = "head"
     title = "All layers frozen"

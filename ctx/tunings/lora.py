@@ -52,14 +52,11 @@ class Lora(parts.Tuning):
         """The embedding."""
         return 1
 
-    def extra(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """The rank times inputs and outputs, a matrix."""
+    def learnt(self, backbone: parts.Backbone, epoch: int, contexts: int = 1) -> list[parts.Learnt]:
+        """The updates alone: the rank times inputs and outputs, a matrix."""
         sizes = [one.inputs + one.outputs for one in self._matrices(backbone)]
-        return int(self.knobs.rank) * sum(sizes) * backbone.layers()
-
-    def learns(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """The updates alone."""
-        return self.extra(backbone)
+        each = parts.Learnt(new=self.knobs.rank * sum(sizes), new_rate=self.knobs.rate)
+        return [parts.Learnt(), *[each] * backbone.layers()]
 
     def install(self, model: Model) -> None:
         """peft's, in every layer."""

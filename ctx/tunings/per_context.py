@@ -52,7 +52,8 @@ class PerContext(parts.Tuning):
         if facts.handed:
             return (
                 f"The tuning {self.name} learns a module for each context side by side, and the schedule "
-                f"{facts.schedule} learns from one context after another: choose the schedule joint, or another tuning."
+                f"{facts.schedule} learns from one context after another: choose the schedule “Both at once (joint)”, "
+                "or another tuning."
             )
         return parts.no_matrices(self, backbone)
 
@@ -68,20 +69,27 @@ class PerContext(parts.Tuning):
         """Only the layers themselves, where they learn."""
         return bool(self.knobs.backbone)
 
-    def extra(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """A module's parameters in all layers, for each context."""
+    def learnt(self, backbone: parts.Backbone, epoch: int, contexts: int = 1) -> list[parts.Learnt]:
+        """The modules of all contexts, and the layers where they learn too."""
+        knobs, sizes = self.knobs, backbone.parameters()
+        found = [parts.Learnt(size, 1.0) if knobs.backbone else parts.Learnt() for size in sizes]
+        one = self._module(backbone)
+        holds = [knobs.module == "embedding", *[knobs.module != "embedding"] * backbone.layers()]
+        return [
+            block._replace(new=contexts * one, new_rate=knobs.rate) if there else block
+            for block, there in zip(found, holds, strict=True)
+        ]
+
+    def _module(self, backbone: parts.Backbone) -> int:
+        """The parameters of one context's module in a layer, or of its vector."""
         from ctx.matrices import bottleneck, chosen
 
         matrices, size = backbone.matrices(), self.knobs.size
         if self.knobs.module == "embedding":
-            return contexts * chosen(matrices, "query")[0].inputs
-        updates = sum(size * (one.inputs + one.outputs) for one in chosen(matrices, "query+value"))
-        each = updates if self.knobs.module == "lora" else bottleneck(matrices, size)
-        return contexts * each * backbone.layers()
-
-    def learns(self, backbone: parts.Backbone, contexts: int = 1) -> int:
-        """The modules, and the layers where they learn too."""
-        return self.extra(backbone, contexts) + (sum(backbone.parameters()) if self.knobs.backbone else 0)
+            return chosen(matrices, "query")[0].inputs
+        if self.knobs.module == "adapter":
+            return bottleneck(matrices, size)
+        return int(size * sum(one.inputs + one.outputs for one in chosen(matrices, "query+value")))
 
     def install(self, model: Model) -> None:
         """A module in every layer for each context that is learnt from, all starting alike."""

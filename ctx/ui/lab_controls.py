@@ -76,6 +76,18 @@ def _group(name: str, found: list[Setting]) -> None:
     st.markdown(f"**{names.get(name, name)}**" if name else "&nbsp;")
     for one in found:
         control(one)
+    for why, those in _reasons(found).items():
+        st.caption(page.literal(t("{names}: {why}", names=", ".join(those), why=why)))
+
+
+def _reasons(found: list[Setting]) -> dict[str, list[str]]:
+    """Why penalties are off, each reason once, and which are for it."""
+    reasons: dict[str, list[str]] = {}
+    for one in found:
+        if one.off and one.group == "penalty":
+            why = one.off.replace(f"The penalty {one.name.partition('.')[2]} ", t("Such a penalty") + " ")
+            reasons.setdefault(why, []).append(_name(one))
+    return reasons
 
 
 def _draws(view: View) -> None:
@@ -104,14 +116,28 @@ def control(one: Setting) -> None:
         shape |= {"placeholder": t("automatic")} if one.optional else {}
         shape |= {"format": "%g"} if kind is float else {}
         st.number_input(name, **shape)
-    if one.off:
+    if one.off and one.group != "penalty":
         st.caption(page.literal(one.off))
+    if said := _explained(one):
+        st.caption(page.literal(said))
+
+
+def _explained(one: Setting) -> str:
+    """What a chosen part does, with its formula and paper, under the control that chooses it; "" for other settings."""
+    kind, _, name = one.name.partition(".")
+    if one.name in ("schedule", "tuning", "balancer"):
+        return str(part(KINDS[kind], str(one.value)).explained())
+    if kind == "penalty" and "." not in name and one.value:
+        return str(part("penalties", name).explained())
+    return ""
 
 
 def _name(one: Setting) -> str:
     """What a setting is called below the name of its group."""
     if one.group == "source" and one.kind == "choice" and one.value is None:
         return t("one more source")
+    if one.group == "penalty" and one.kind == "switch" and one.name.count(".") == 1:
+        return str(part("penalties", one.name.partition(".")[2]).shown())
     whole = label(one.name)
     short = whole.removeprefix(f"{one.group} ")
     return whole if short[:1].isdecimal() else short
@@ -129,7 +155,7 @@ def _title(one: Setting, value: Any) -> str:
     if one.name in ("target", "source") or one.name.startswith("source."):
         return title(value) if "/" in str(value) else str(value)
     if one.name in KINDS:
-        return str(part(KINDS[one.name], value).title or value)
+        return str(part(KINDS[one.name], value).shown())
     return str(value)
 
 

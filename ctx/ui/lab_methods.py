@@ -7,14 +7,14 @@ import streamlit as st
 from ctx.config import check
 from ctx.i18n import t
 from ctx.lab.link import View
-from ctx.lab.methods import chosen, methods
+from ctx.lab.methods import changed, chosen, methods
 from ctx.ui import page, state
 
 KEY = "method"
 
 
 def show(view: View) -> None:
-    """The row, what the chosen one does, and why some are not offered here."""
+    """The row, what the chosen one does and how it was changed, and what each does, or why it isn't offered here."""
     there = methods(view.config)
     offered = {one.name: one for one in there if not one.why_not}
     name = chosen(view.config, there)
@@ -29,13 +29,14 @@ def show(view: View) -> None:
     )
     if name in offered:
         one = offered[name]
-        paper = f" ({page.literal(one.paper)})" if one.paper else ""
-        st.caption(f"{page.literal(one.said)} `{one.formula}`{paper}")
-    missing = [one for one in there if one.why_not]
-    if missing:
-        with st.popover(t("{n} methods are not offered here", n=len(missing)), type="tertiary"):
-            for one in missing:
-                st.write(f"**{page.literal(one.title)}**: {page.literal(one.why_not)}")
+        other = changed(view.config, one)
+        altered = t("Changed: {what}.", what=other) if other else ""
+        st.caption(page.literal(f"{one.said} {altered}".strip()))
+    with st.popover(t("What each method does"), type="tertiary"):
+        for one in there:
+            st.write(f"**{page.literal(one.title)}**: {page.literal(one.said)}")
+            if one.why_not:
+                st.caption(page.literal(t("Not offered here: {why}", why=one.why_not)))
 
 
 def _choose() -> None:

@@ -119,7 +119,9 @@ def _further(view: View) -> None:
     further = view.config.sources[1:]
     if further and "source" in effect.schedule_of(view.config).uses:
         named = [short(one.id) + (f" ({t('weight')} {one.weight:g})" if one.weight != 1 else "") for one in further]
-        st.caption(page.literal(t("Further sources: {names}. All settings has them.", names=", ".join(named))))
+        st.caption(
+            page.literal(t("Further sources: {names}. They are set under “All settings”.", names=", ".join(named)))
+        )
 
 
 def _side(name: str, value: str) -> dict[str, Any]:
