@@ -112,7 +112,7 @@ class Penalty(Stateful):
     ``samples``: it takes batches for random samples of their contexts, so that they mix texts of all lengths; ``adds``:
     what the formula of a run shows, by the knob that weighs it, ``{:g}`` where its value stands; ``acts``: in every
     phase, only in those with source and target, or only in those that go on from contexts left behind; ``passes``: what
-    it adds to the work of an update, as a share of it.
+    it adds to the work of an update, as a share of it; ``said``: its curves (`told`) in words.
     """
 
     kind = "penalties"
@@ -120,6 +120,7 @@ class Penalty(Stateful):
     adds: ClassVar[Mapping[str, str]] = MappingProxyType({})
     acts: ClassVar[Literal["always", "beside", "left"]] = "always"
     passes: ClassVar[float] = 0.0
+    said: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def weighs(self) -> bool:
         """Whether it has a weight."""

@@ -47,6 +47,7 @@ def named(one: Any) -> str:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Choice]:
     """A backbone of every kind that layers are named differently in."""
     place = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
     test_folder.save(place / "bert", "bert")
     test_folder.save(place / "xlm-roberta", "xlm-roberta")
     found = {"tiny": Choice(name="tiny"), "mlp": Choice(name="mlp")}

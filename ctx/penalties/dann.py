@@ -30,6 +30,7 @@ class Dann(Aligning):
     name = "dann"
     title = "Contexts can't be told apart (DANN)"
     adds = MappingProxyType({"weight": "− {:g} · μ · L(judge)"})
+    said = MappingProxyType({"accuracy": "accuracy of the judge", "mu": "μ, the strength of the reversal"})
 
     class Knobs(parts.Knobs):
         """How much it weighs, and what the discriminator is."""
