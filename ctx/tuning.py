@@ -56,7 +56,7 @@ class Tuning(Part):
 
     def learning(self, layers: int, epoch: int) -> list[bool]:
         """Whether the embedding and each layer, lowest first, learn in an epoch of a phase, from 0. No torch."""
-        frozen = self.frozen(layers)
+        frozen = min(self.frozen(layers), layers + 1)
         return [False] * frozen + [True] * (layers + 1 - frozen)
 
     def rates(self, layers: int, epoch: int) -> list[float]:
