@@ -9,6 +9,13 @@ down_revision = None
 
 def upgrade() -> None:
     """Create every table."""
+    _runs()
+    _curves_and_outputs()
+    _studies()
+    _jobs_and_leases()
+
+
+def _runs() -> None:
     op.create_table(
         "runs",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -41,6 +48,9 @@ def upgrade() -> None:
     op.create_index("runs_key", "runs", ["key", "owner"])
     op.create_index("runs_created", "runs", ["created"])
     op.create_index("runs_owner", "runs", ["owner", "started"])
+
+
+def _curves_and_outputs() -> None:
     op.create_table(
         "metrics",
         sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
@@ -55,6 +65,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("data", sa.LargeBinary, nullable=False),
     )
+
+
+def _studies() -> None:
     op.create_table(
         "studies",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -73,6 +86,9 @@ def upgrade() -> None:
         sa.Column("draw", sa.Integer, nullable=False),
     )
     op.create_index("study_runs_run", "study_runs", ["run_id"])
+
+
+def _jobs_and_leases() -> None:
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(32), primary_key=True),
