@@ -167,7 +167,7 @@ def _lines(
     ]
     lines += more
     axes = _examples(), titles[1]
-    draw = partial(charts.curves, lines, axes, revision=key, height=240, rises=True)
+    draw = partial(charts.curves, lines, axes, revision=key, rises=True)
     made_of = read.revision, axes, [(line.name, line.dash) for line in lines], [list(line.y) for line in more]
     _chart(titles[0], means, key, made_of, draw, inside.ends(curves, names))
 
