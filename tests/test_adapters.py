@@ -110,7 +110,7 @@ def test_at_its_start_it_gives_what_the_pretrained_layers_give(
     plain = outputs(built(config(models[name], Choice(name="full"))), trainer.setup)
     found = outputs(trainer.model, trainer.setup)
     exact = tuning.knobs.get("module") in ("lora", "embedding") or tuning.name == "lora"
-    assert torch.equal(found, plain) if exact else torch.allclose(found, plain, atol=0.02 * plain.std().item())
+    assert torch.equal(found, plain) if exact else torch.allclose(found, plain, atol=0.1 * plain.std().item())
     randomised(trainer.model)
     assert not torch.allclose(outputs(trainer.model, trainer.setup), plain, atol=1e-3), "and then something else"
 
