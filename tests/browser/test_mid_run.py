@@ -52,6 +52,8 @@ def test_a_killed_and_restarted_web_server_loses_nothing(
     made = study(server, SLOW, draws=2, wait=False)
     page = visit(f"{server.url}/lab?study={made}")
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    page.wait_for_load_state("networkidle")  # a script cut in its middle would be an error of the killing's own
     server.kill()
     server.start()
     whole(server, made)
