@@ -65,7 +65,7 @@ class Batch:
     the share that it keeps for itself, where features are mixed.
     """
 
-    alone = False  # whether a row's numbers must not depend on the others, to the bit
+    room = 0  # tokens that it is filled up to, so that a row's numbers don't depend on the others, to the bit
     changed: int | None = None
     mix: tuple[np.ndarray, float] | None = None
 
@@ -97,6 +97,11 @@ class Batch:
     def real(self) -> Tensor:
         """The places of real tokens ``[N]`` among all ``B T``, row by row."""
         return self.mask.flatten().nonzero()[:, 0]
+
+    @cached_property
+    def filled(self) -> Tensor:
+        """`real`, and the first of them again until there are `room`."""
+        return torch.cat([self.real, self.real[:1].expand(max(0, self.room - len(self.real)))])
 
     @cached_property
     def targets(self) -> Tensor:

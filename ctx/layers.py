@@ -59,19 +59,24 @@ class AttentionLayer(nn.Module):
 class PackedLayer(AttentionLayer):
     """A layer of BERT's kind that spends nothing on padding: only attention sees it (Zeng et al. 2022).
 
-    Where it learns and its parts are plain it runs as `ctx.fused` has it. Where a row's numbers must not depend on its
-    company, to the bit, it runs padded (`Batch.alone`).
+    Where its parts are plain it runs as `ctx.fused` has it. Where they aren't, and a row's numbers must not depend on
+    its company, to the bit, it runs padded (`Batch.room`).
     """
+
+    @property
+    def plain(self) -> bool:
+        """Whether `ctx.fused` has it."""
+        return fused.layer(self.inner) is not None
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """``[B, T, W]`` to ``[B, T, W]``, zeros at padding."""
         layer: Any = self.inner
-        if batch.alone:
+        plain = fused.layer(layer)
+        if batch.room and plain is None:
             return super().forward(hidden, batch)
-        x = hidden.flatten(0, 1).index_select(0, batch.real)  # [N, W], the real tokens
-        plain = fused.layer(layer) if torch.is_grad_enabled() else None
-        if plain is not None and (x.requires_grad or any(p.requires_grad for p in plain.weights + plain.factors)):
-            return _placed(fused.learning(x, batch, plain), batch)
+        x = hidden.flatten(0, 1).index_select(0, batch.filled)  # [N, W], the real tokens
+        if plain is not None:
+            return _placed(fused.passed(x, batch, plain)[: len(batch.real)], batch)
         own = layer.attention.self
         query, key, value = (self._heads(part(x), batch) for part in (own.query, own.key, own.value))
         drop = own.dropout.p if own.training else 0.0

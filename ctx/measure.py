@@ -49,7 +49,8 @@ def measure(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
 def batch_of(lengths: Sequence[int]) -> Any:
     """What a layer reads of a batch of texts with so many tokens."""
     mask = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-    return SimpleNamespace(mask=mask, real=mask.flatten().nonzero()[:, 0], alone=False, places={})
+    real = mask.flatten().nonzero()[:, 0]
+    return SimpleNamespace(mask=mask, real=real, filled=real, room=0, places={})
 
 
 def _operations() -> float:

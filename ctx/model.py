@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ctx.layers import narrow
+from ctx.layers import AttentionLayer, PackedLayer, narrow
 from ctx.parts import Space
 from ctx.registry import make
 
@@ -98,6 +98,11 @@ class Model(nn.Module):
         finally:
             for block, training in blocks:
                 block.train(training)
+
+    def packed(self, depth: int) -> bool:
+        """Whether the lowest blocks have layers, and none of them spends anything on padding."""
+        layers = [block for block in list(self.blocks.values())[:depth] if isinstance(block, AttentionLayer)]
+        return bool(layers) and all(isinstance(block, PackedLayer) and block.plain for block in layers)
 
     def copies(self, names: Collection[str]) -> dict[str, Tensor]:
         """Copies of the parameters of these names."""

@@ -1,7 +1,7 @@
 """Frozen outputs, computed once: what the lowest, frozen blocks give is a function of the tokens alone.
 
-A row's output is always computed in one shape, as many rows as make about 512 tokens, padded to the row's own length
-bucket, by one thread, whatever batch asks for it first: so it is the same to the bit whether it was kept from an
+A row's output is always computed in one shape, about 512 tokens of rows of one length bucket, filled up to that and
+padded where layers don't do without (`ctx.layers.PackedLayer`), by one thread, whatever batch asks for it first: so it is the same to the bit whether it was kept from an
 earlier run or not, and whoever computed it.
 Kept for the life of the process; where computing them takes a pretrained encoder on disk, for all processes: one state
 a text beside the memory, a state a token instead of it. In half precision, where a run asks for it: whatever these
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import platform
 from collections import OrderedDict
+from collections.abc import Iterator
 from functools import cache, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from ctx.model import Model
 
 TOKENS, MOST, FEWEST = 512, 32, 2  # computed together: so many tokens, at most and at least so many rows
-VERSION = 2  # raised by hand when the same tokens give other numbers
+VERSION = 3  # raised by hand when the same tokens give other numbers
 LAYOUT = VERSION, TOKENS, MOST, FEWEST, BUCKET
 LARGEST = torch.finfo(torch.float16).max  # 65,504
 WITHOUT_DISK = 13  # times as much memory for tables that would have to be computed again
@@ -197,16 +198,14 @@ class Memo:
     def _computed(
         self, model: Model, depth: int, encoded: Encoded, rows: np.ndarray, table: Table, below: list[tuple[int, Table]]
     ) -> dict[int, Tensor]:
-        chunks, batches = [], []
+        chunks, batches, packed = [], [], model.packed(depth)
         buckets = -(-encoded.lengths[rows] // BUCKET) * BUCKET if encoded.tokens else encoded.lengths[rows]
         for bucket in np.unique(buckets):
             inside = rows[buckets == bucket]
-            count = _together(int(bucket)) if encoded.tokens else MOST
-            for start in range(0, len(inside), count):
-                chunk = inside[start : start + count]
-                filled = np.concatenate([chunk, np.repeat(chunk[-1:], count - len(chunk))])
+            for chunk, fewest in _chunks(inside, encoded, int(bucket), packed):
+                filled = np.concatenate([chunk, np.repeat(chunk[-1:], max(0, fewest - len(chunk)))])
                 batches.append(encoded.batch(filled, int(bucket)))
-                batches[-1].alone = True
+                batches[-1].room = _room(int(bucket))
                 chunks.append(chunk)
         begun = ((batch, *_reached(below, batch)) for batch in batches)
         found: dict[int, Tensor] = {}
@@ -244,6 +243,21 @@ def halved(values: Tensor) -> Tensor:
             f"at {LARGEST:,.0f}: turn half precision off (--no-half)."
         )
     return values.half()
+
+
+def _chunks(rows: np.ndarray, encoded: Encoded, length: int, packed: bool) -> Iterator[tuple[np.ndarray, int]]:
+    """Rows of one bucket that are computed together, and how many at least there are to be."""
+    count = _together(length) if encoded.tokens else MOST
+    while len(rows):
+        if packed:
+            count = max(1, int((np.cumsum(encoded.lengths[rows]) <= _room(length)).sum()))
+        yield rows[:count], FEWEST if packed else count
+        rows = rows[count:]
+
+
+def _room(length: int) -> int:
+    """Tokens that are computed together of rows so long."""
+    return max(TOKENS, FEWEST * length)
 
 
 def _together(length: int) -> int:

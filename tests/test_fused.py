@@ -56,8 +56,8 @@ def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
     inner, one = bert(), batch_of(lengths)
     expected, gradients = learnt(AttentionLayer(inner), one)
     used: list[int] = []
-    plain = fused.learning
-    monkeypatch.setattr(fused, "learning", lambda *given: used.append(1) or plain(*given))
+    plain = fused.passed
+    monkeypatch.setattr(fused, "passed", lambda *given: used.append(1) or plain(*given))
     found, own = learnt(PackedLayer(inner), one)
     assert used
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-12)
@@ -65,6 +65,14 @@ def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
     for name, gradient in gradients.items():
         assert gradient is not None
         assert torch.allclose(own[name], gradient, rtol=1e-9, atol=1e-9), name  # type: ignore[arg-type]
+
+
+def test_filled_up_it_gives_the_same() -> None:
+    layer, one = PackedLayer(bert()), batch_of(LENGTHS)
+    plain = layer(states(one), one)
+    one.room, one.places = 30, {}
+    one.filled = torch.cat([one.real, one.real[:1].expand(30 - len(one.real))])
+    assert torch.allclose(layer(states(one), one), plain, rtol=1e-12, atol=1e-12)
 
 
 def test_its_gradients_are_those_of_what_it_computes_dropout_too() -> None:
