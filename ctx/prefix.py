@@ -1,8 +1,8 @@
 """Frozen outputs, computed once: what the lowest, frozen blocks give is a function of the tokens alone.
 
 A row's output is always computed in one shape, about 512 tokens of rows of one length bucket, filled up to that and
-padded where layers don't do without (`ctx.layers.PackedLayer`), by one thread, whatever batch asks for it first: so it is the same to the bit whether it was kept from an
-earlier run or not, and whoever computed it.
+padded where layers don't do without (`ctx.layers.PackedLayer`), by one thread, whatever batch asks for it first: so it
+is the same to the bit whether it was kept from an earlier run or not, and whoever computed it.
 Kept for the life of the process; where computing them takes a pretrained encoder on disk, for all processes: one state
 a text beside the memory, a state a token instead of it. In half precision, where a run asks for it: whatever these
 blocks give it is rounded to IEEE float16, kept or not, so that its numbers don't depend on what was there.
