@@ -31,7 +31,7 @@ CONFIG = RunConfig(
     schedule=Choice(name="joint", knobs={"lam": 0.5}),
     tuning=Choice(name="full"),
 )
-PLAIN, COSINES, AFTER = "plain", "gradient cosines", "plain, target phase"
+PLAIN, COSINES, AFTER = "plain", "gradient cosines", "plain in the target phase"
 SEQUENTIAL = {"schedule": Choice(name="sequential")}
 METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's configuration
     PLAIN: {},
@@ -42,7 +42,8 @@ METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's c
     "freeze 4 of 6": {"tuning": Choice(name="freeze", knobs={"layers": 4})},
     AFTER: SEQUENTIAL,
     **{
-        f"{name}, target phase": SEQUENTIAL | {"penalties": (Choice(name=name),)} for name in ("distill", "ewc", "l2sp")
+        f"{name} in the target phase": SEQUENTIAL | {"penalties": (Choice(name=name),)}
+        for name in ("distill", "ewc", "l2sp")
     },
 }
 

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, frozen_blocks, key
 from ctx.errors import CtxError
 from ctx.lab.methods import Method, methods
@@ -41,7 +43,7 @@ class Pair:
     sources: tuple[str, str]
     target: str
     size: int
-    source_size: int = 600
+    source_size: int = 200
     backbone: str = "minilm"
     metric: str = "macro_f1"
     epochs: int = 3
@@ -52,15 +54,17 @@ class Pair:
             sources=tuple(SourceChoice(id=name, size=self.source_size) for name in self.sources[:sources]),
             target=ContextChoice(id=self.target, size=self.size),
             backbone=Choice(name=self.backbone),
-            optim=Optim(epochs=self.epochs, min_updates=10),
+            optim=Optim(epochs=self.epochs, batch=16, min_updates=10),
         )
 
 
 PAIRS = {
     "tweets-editorials": Pair(("sentiment/tweets", "sentiment/movies"), "sentiment/editorials", 60),
-    "hotels-computers": Pair(("sentiment/hotels-zh", "sentiment/books-zh"), "sentiment/computers-zh", 60, 600, "e5"),
+    "hotels-computers": Pair(
+        ("sentiment/hotels-zh", "sentiment/books-zh"), "sentiment/computers-zh", 60, backbone="e5"
+    ),
     "products-movies": Pair(("sentiment/products", "sentiment/tweets"), "sentiment/movies", 60),
-    "names": Pair(("ner/news-zh", "ner/tweets-en"), "ner/encyclopaedia-ja", 60, 600, "e5", "f1"),
+    "names": Pair(("ner/news-zh", "ner/tweets-en"), "ner/encyclopaedia-ja", 60, backbone="e5", metric="f1"),
     "translation": Pair(
         ("translation/notebooks-en-es", "translation/cms-en-pt"),
         "translation/cms-en-es", 200, 400, "e5", "chrf",
@@ -178,6 +182,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args()
+    torch.set_num_threads(1)  # so that several pairs can be toured side by side
     finished = Finished(asked.results)
     for name in asked.pairs or PAIRS:
         pair = PAIRS[name]
