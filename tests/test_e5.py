@@ -32,12 +32,15 @@ def archive(fetched: Callable[..., None]) -> None:
     fetched(ASSET)
 
 
-def batch(texts: list[str], padding: int = 0, alone: bool = True) -> SimpleNamespace:
+def batch(texts: list[str], padding: int = 0, room: int = 0) -> SimpleNamespace:
     rows = [torch.from_numpy(row) for row in BACKBONE.encode(texts)]
     longest = max(map(len, rows))
     mask = torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
     real = mask.flatten().nonzero()[:, 0]
-    return SimpleNamespace(inputs=pad(rows, longest, padding), mask=mask, alone=alone, real=real)
+    filled = torch.cat([real, real[:1].expand(max(0, room - len(real)))])
+    return SimpleNamespace(
+        inputs=pad(rows, longest, padding), mask=mask, room=room, real=real, filled=filled, places={}
+    )
 
 
 def states(given: SimpleNamespace) -> list[torch.Tensor]:
@@ -133,8 +136,8 @@ def test_four_bit_values_are_read_as_the_format_says() -> None:
     assert unpack_from("<f", blob, 59_521_792)[0] == layers["encoder.layer.0.attention.self.query.bias"][0]
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_its_states_are_those_of_an_ordinary_float32_bert(alone: bool) -> None:
+@pytest.mark.parametrize("room", [0, 512])
+def test_its_states_are_those_of_an_ordinary_float32_bert(room: int) -> None:
     from transformers import BertConfig, BertModel
 
     folder = BACKBONE.folder()
@@ -144,7 +147,7 @@ def test_its_states_are_those_of_an_ordinary_float32_bert(alone: bool) -> None:
     given = batch(
         ["A short one", "这家酒店的房间很干净，早餐也不错。", "Une phrase un peu plus longue que les autres, oui"],
         padding=1,
-        alone=alone,
+        room=room,
     )
     with torch.no_grad():
         expected = plain(given.inputs, given.mask.long(), output_hidden_states=True).hidden_states
