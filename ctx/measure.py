@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-from typing import Any
 
+import numpy as np
 import torch
 
 from ctx import machine
+from ctx.batches import Batch, Encoded
 from ctx.layers import PackedLayer
 from ctx.manifest import cores
 
@@ -46,11 +46,10 @@ def measure(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
     return found
 
 
-def batch_of(lengths: Sequence[int]) -> Any:
-    """What a layer reads of a batch of texts with so many tokens."""
-    mask = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-    real = mask.flatten().nonzero()[:, 0]
-    return SimpleNamespace(mask=mask, real=real, filled=real, room=0, places={})
+def batch_of(lengths: Sequence[int]) -> Batch:
+    """A batch of texts with so many tokens, padded to the longest, for layers: there is nothing in it to embed."""
+    nothing, sizes = np.empty(0), np.asarray(lengths, np.int64)
+    return Encoded("", (), [], nothing, nothing, sizes, True).batch(np.arange(len(sizes)), max(lengths))
 
 
 def _operations() -> float:

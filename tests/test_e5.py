@@ -6,7 +6,6 @@ import sys
 import zipfile
 from collections.abc import Callable
 from struct import unpack_from
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,9 +14,11 @@ from torch.nn.functional import cosine_similarity
 
 from ctx import assets, encoder
 from ctx.backbones.e5 import ASSET, E5
+from ctx.batches import Batch
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.e5file import CONFIG, EMBEDDING, LAYERS, WORDS
 from ctx.layers import pad
+from ctx.measure import batch_of
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.setup import Setup
@@ -32,18 +33,14 @@ def archive(fetched: Callable[..., None]) -> None:
     fetched(ASSET)
 
 
-def batch(texts: list[str], padding: int = 0, room: int = 0) -> SimpleNamespace:
+def batch(texts: list[str], padding: int = 0, room: int = 0) -> Batch:
     rows = [torch.from_numpy(row) for row in BACKBONE.encode(texts)]
-    longest = max(map(len, rows))
-    mask = torch.arange(longest)[None] < torch.tensor([len(row) for row in rows])[:, None]
-    real = mask.flatten().nonzero()[:, 0]
-    filled = torch.cat([real, real[:1].expand(max(0, room - len(real)))])
-    return SimpleNamespace(
-        inputs=pad(rows, longest, padding), mask=mask, room=room, real=real, filled=filled, places={}
-    )
+    found = batch_of([len(row) for row in rows])
+    found.inputs, found.room = pad(rows, found.length, padding), room
+    return found
 
 
-def states(given: SimpleNamespace) -> list[torch.Tensor]:
+def states(given: Batch) -> list[torch.Tensor]:
     """What the embedding and each layer give, zero where there is no token."""
     found: list[torch.Tensor] = []
     with torch.no_grad():

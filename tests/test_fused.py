@@ -70,9 +70,10 @@ def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
 def test_filled_up_it_gives_the_same() -> None:
     layer, one = PackedLayer(bert()), batch_of(LENGTHS)
     plain = layer(states(one), one)
-    one.room, one.places = 30, {}
-    one.filled = torch.cat([one.real, one.real[:1].expand(30 - len(one.real))])
-    assert torch.allclose(layer(states(one), one), plain, rtol=1e-12, atol=1e-12)
+    more = batch_of(LENGTHS)
+    more.room = 30
+    assert len(more.filled) == 30 > len(more.real) == len(one.filled)
+    assert torch.allclose(layer(states(more), more), plain, rtol=1e-12, atol=1e-12)
 
 
 def test_its_gradients_are_those_of_what_it_computes_dropout_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import torch
 from ctx import data
 from ctx.backbones.minilm import ASSET
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
+from ctx.measure import batch_of
 from ctx.parts import Choice
-from ctx.prefix import Memo
+from ctx.prefix import Memo, _chunks, _room
 from ctx.registry import make
 from ctx.setup import Setup
 from ctx.train import Trainer, train
@@ -33,6 +35,19 @@ def config(tuning: Choice, backbone: Choice = TINY, **changes: object) -> RunCon
 
 
 HEAD, LOWEST = Choice(name="head"), Choice(name="freeze", knobs={"layers": 1})
+
+
+@pytest.mark.parametrize("length", [8, 64, 600])
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_is_computed_together_has_room_and_every_row_is_in_it_once(packed: bool, length: int) -> None:
+    lengths = np.random.default_rng(0).integers(length - 7, length + 1, 300)
+    encoded = batch_of(lengths.tolist()).encoded
+    chunks = [chunk for chunk, _ in _chunks(np.arange(300), encoded, length, packed)]
+    assert np.array_equal(np.concatenate(chunks), np.arange(300))
+    assert all(0 < lengths[chunk].sum() <= _room(length) for chunk in chunks)
+    if packed:  # as many as there is room for
+        pairs = itertools.pairwise(chunks)
+        assert all(lengths[chunk].sum() + lengths[after[0]] > _room(length) for chunk, after in pairs)
 
 
 @pytest.mark.parametrize("tuning", [HEAD, LOWEST])
