@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from two_parameters import BALANCERS, GRADIENT, WEIGHTS
 
 from ctx import fused, model, registry
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, check
@@ -15,7 +16,6 @@ from ctx.errors import BadInput, RunFailed
 from ctx.parts import Choice
 from ctx.prefix import Memo
 from ctx.train import train
-from tests.test_balancers import BALANCERS, GRADIENT, WEIGHTS
 from tests.test_folder import save
 from tests.test_interfaces import SOURCES, resumed, run
 
