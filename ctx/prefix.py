@@ -92,11 +92,12 @@ class Table:
         self.there[row] = True
 
     def get(self, batch: Batch, found: dict[int, Tensor]) -> Tensor:
-        """The rows of a batch as float32, padded to its length; ``found``: those that memory doesn't have."""
+        """The rows of a batch, padded to its length, float16 as float32; ``found``: those that memory doesn't have."""
         if self.flat is not None:
-            return self.flat[torch.from_numpy(batch.rows)].float()
-        rows = [found[row] if row in found else self.ragged[row] for row in batch.rows.tolist()]
-        return pad(rows, batch.length).float()
+            out = self.flat[torch.from_numpy(batch.rows)]
+        else:
+            out = pad([found[row] if row in found else self.ragged[row] for row in batch.rows.tolist()], batch.length)
+        return out.float() if self.half else out
 
 
 class Name(NamedTuple):

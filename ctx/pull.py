@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+TOGETHER = 2**15  # numbers of a piece: with two others of its size it fits a processor's second cache
+
 
 def learning(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that learn, by name."""
@@ -28,17 +30,36 @@ class Pull(torch.autograd.Function):
         """The sum, of the weights' type."""
         at.save_for_backward(*weights)
         at.towards, at.importance = towards, importance
-        parts = [torch.dot((d if f is None else d * f).flatten(), d.flatten()) for d, f in _differences(weights, at)]
+        room = weights[0].new_empty(TOGETHER)
+        parts = []
+        for weight, start, firmness in _each(weights, at):
+            difference = torch.sub(weight, start, out=room[: len(weight)])
+            firm = difference if firmness is None else difference * firmness
+            parts.append(torch.dot(firm, difference))
         return torch.stack(parts).sum() / 2
 
     @staticmethod
     def backward(at: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """One gradient a weight."""
-        pairs = _differences(at.saved_tensors, at)
-        return (None, None, *((d if f is None else d.mul_(f)).mul_(grads[0]) for d, f in pairs))
+        weights = at.saved_tensors
+        found = [weight.new_empty(weight.shape) for weight in weights]
+        out = (piece for one in found for piece in _pieces(one))
+        for (weight, start, firmness), into in zip(_each(weights, at), out, strict=True):
+            torch.sub(weight, start, out=into)
+            if firmness is not None:
+                into.mul_(firmness)
+            into.mul_(grads[0])
+        return (None, None, *found)
 
 
-def _differences(weights: Sequence[Tensor], at: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Each weight's w - w₀, a tensor of its own, and its F."""
+def _each(weights: Sequence[Tensor], at: Any) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Weights, w₀ and F piece by piece."""
     for i, (weight, start) in enumerate(zip(weights, at.towards, strict=True)):
-        yield weight - start, None if at.importance is None else at.importance[i]
+        pieces = _pieces(weight)
+        firm = _pieces(at.importance[i]) if at.importance is not None else [None] * len(pieces)
+        yield from zip(pieces, _pieces(start), firm, strict=True)
+
+
+def _pieces(tensor: Tensor) -> Sequence[Tensor]:
+    """Flat ones that stay in a processor's cache."""
+    return torch.split(tensor.flatten(), TOGETHER)

@@ -15,9 +15,7 @@ from ctx import parts
 from ctx.guarding import Guarding
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from ctx.batches import Batch
+    from torch import Tensor
 
 
 class Distill(Guarding):
@@ -28,6 +26,7 @@ class Distill(Guarding):
     """
 
     name = "distill"
+    version = 2
     title = "Answers as before (distillation)"
     passes = 1 / 3
     adds = MappingProxyType({"weight": "+ {:g} · D(answers before, answers now)"})
@@ -52,10 +51,12 @@ class Distill(Guarding):
 
     def begin(self, begin: parts.Begin) -> None:
         """The teacher is the model as it stands; its answers are asked for when a text first comes up."""
+        from ctx.prefix import Memo
+
         super().begin(begin)
         self.before, self.own = set(begin.before), begin.heads
         self.heads = list({id(begin.heads[key]): begin.heads[key] for key in self.left}.values())
-        self.taught: dict[tuple[str, int, int], Tensor] = {}
+        self.taught = Memo()
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:
         """``teacher``: weighted, the mean over new contexts and old heads; nothing in the first phase."""
@@ -89,27 +90,12 @@ class Distill(Guarding):
         return t**2 * (each[batch.mask] if each.ndim == 2 else each).mean()
 
     def _then(self, step: parts.Step, key: str, number: int) -> Tensor:
-        """The teacher's answers ``[B, …]``: one text by itself and once, but for texts that are drawn anew."""
-        import numpy as np
-        import torch
-        from torch.nn.functional import pad
-
-        batch, head = step.batches[key], self.heads[number]
-        if not batch.encoded.name:
-            with self.start.back(step.model):
-                return _answers(step, head, batch)
-        names = [(batch.encoded.name, number, row) for row in batch.rows.tolist()]
-        missing = sorted({name for name in names if name not in self.taught})
-        if missing:
-            with self.start.back(step.model):
-                for name in missing:
-                    alone = batch.encoded.batch(np.array([name[2]]))
-                    answer = _answers(step, head, alone)[0]
-                    self.taught[name] = answer[: alone.encoded.lengths[name[2]]] if answer.ndim == 2 else answer
-        rows = [self.taught[name] for name in names]
-        if rows[0].ndim == 2:  # of every token
-            rows = [pad(row, (0, 0, 0, batch.length - len(row))) for row in rows]
-        return torch.stack(rows)
+        """The teacher's answers ``[B, …]``; what its head reads of a text is computed once, if it isn't drawn anew."""
+        model, batch = step.model, step.batches[key]
+        with self.start.back(model):
+            hidden = self.taught.hidden(model, "teacher", len(model.blocks), batch)
+            found: Tensor = self.heads[number](hidden, batch)
+        return found
 
     def state(self) -> dict[str, Tensor]:
         """Copies of what was not handed over and learns now."""
@@ -118,8 +104,3 @@ class Distill(Guarding):
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Those copies."""
         self.start.own = dict(state)
-
-
-def _answers(step: parts.Step, head: nn.Module, batch: Batch) -> Tensor:
-    found: Tensor = head(step.model.run(batch), batch)
-    return found

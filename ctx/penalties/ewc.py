@@ -28,6 +28,7 @@ class EWC(Guarding):
     """
 
     name = "ewc"
+    version = 2
     title = "Important weights stay (EWC)"
     adds = MappingProxyType({"weight": "+ {:g}/2 · Σ F · (w − w_source)²"})
 
