@@ -1,26 +1,30 @@
 """What a map costs here and in Hugging Face's Trainer: 5 λ × depths × 3 draws, 10 epochs, MiniLM, tweets to editorials.
 
-    python -m tests.benchmarks.engine [--rounds N] [--depths 0,1,2,3,4,5,6] [--updates N]
+    python -m tests.benchmarks.engine [--rounds N] [--depths 0,1,2,3,4,5,6] [--updates N] [--looks N]
 
-CPU seconds on one thread, arms interleaved in every round, medians over rounds. Of every arm a few updates, a look at
-an epoch's end and the tests of a run are measured, and multiplied by how many of them a run has; nothing depends on λ
-or the draw. What is shared (the fill) and heads that train together (all 15 runs, whole) are measured as they are.
+CPU seconds on one thread. In a round every arm makes a few updates, on the same batches of like length (the Trainer by
+default draws its own), in turn, and the arm that begins is another each time; now and then every arm looks as at an
+epoch's end and tests. A machine shared with others is slow for minutes at a time: what was measured within seconds is
+divided, and the ratios of the rounds have a median and a range. What a run costs is those times how many of them it
+has; nothing depends on λ or the draw. What is shared (the fill) and heads that train together (all 15 runs, whole) are
+measured as they are.
 Rungs:
 
 - the Trainer by default, and fully favoured (`tests.benchmarks.trainer`);
 - our loop without the kept prefix: batches of like length, fused AdamW, evaluation without gradients;
 - with the prefix, each run by itself; shared between the runs; at depth 6, heads together.
 
-One run with nothing frozen is measured against the favoured Trainer and against a bare loop (`tests.benchmarks.loop`).
+One run with nothing frozen is measured against the favoured Trainer; against a bare loop: `tests.benchmarks.loop`.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import median
 
 import numpy as np
@@ -67,17 +71,19 @@ class Plain(Memo):
 
 @dataclass
 class Costs:
-    """Seconds, a round each: an update, a look, the tests and what begins a run."""
+    """Seconds of an arm at a depth: of an update and what comparing gradients adds to it, a round each; of the rest."""
 
     update: list[float] = field(default_factory=list)
+    compared: list[float] = field(default_factory=list)
     look: list[float] = field(default_factory=list)
     test: list[float] = field(default_factory=list)
-    begin: list[float] = field(default_factory=list)
+    begin: float = 0.0
 
-    def run(self, updates: int) -> float:
-        """Of a run of so many updates an epoch."""
-        middle = [median(one) if one else 0.0 for one in (self.update, self.look, self.test, self.begin)]
-        return EPOCHS * (updates * middle[0] + middle[1]) + middle[2] + middle[3]
+    def run(self, updates: int, n: int) -> float:
+        """Of a run of so many updates an epoch, by round ``n``."""
+        compared = max(0.0, median(self.compared)) if self.compared else 0.0
+        update = self.update[n] + compared / inside.EVERY
+        return EPOCHS * (updates * update + median(self.look)) + median(self.test) + self.begin
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -86,32 +92,48 @@ def timed(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def ours(costs: Costs, depth: int, features: Memo, updates: int, draw: int) -> None:
-    """A run of ours, in part."""
-    made: list[Trainer] = []
+class Ours:
+    """A run of ours; every update that ends a round compares gradients (`ctx.inside`)."""
 
-    def begin() -> None:
-        made.append(Trainer(Setup(canonical(config(depth, seed=draw))), features))
-        made[0].begin()
-        made[0].started()
+    def __init__(self, depth: int, features: Memo, costs: Costs) -> None:
+        self.costs, self.trainer = costs, Trainer(Setup(canonical(config(depth))), features)
 
-    costs.begin.append(timed(begin))
-    (trainer,) = made
-    phase = trainer._phase(trainer.setup.phases[0])
-    first = timed(lambda: next(phase))  # it compares gradients, as one of so many does
-    rest = timed(lambda: list(itertools.islice(phase, updates))) / updates
-    costs.update.append(rest + max(0.0, first - rest) / inside.EVERY)
-    costs.look.append(timed(trainer._look))
-    costs.test.append(timed(trainer._end))
+        def begin() -> None:
+            self.trainer.begin()
+            self.trainer.started()
+
+        costs.begin = timed(begin)
+        self.updates = self.trainer._phase(self.trainer.setup.phases[0])
+        next(self.updates)  # update 0, which the Trainer's arms leave out too
+
+    def update(self, updates: range) -> None:
+        """Some, in order, and one more that compares gradients."""
+        plain = timed(lambda: list(islice(self.updates, len(updates)))) / len(updates)
+        self.trainer.looks = frozenset([updates.stop])
+        compared = timed(lambda: next(self.updates))
+        self.costs.update.append(plain)
+        self.costs.compared.append(compared - plain)
+
+    def look(self) -> None:
+        """At an epoch's end, and the tests."""
+        self.costs.look.append(timed(self.trainer._look))
+        self.costs.test.append(timed(self.trainer.evaluator.test))
 
 
-def theirs(costs: Costs, depth: int, favoured: bool, updates: int, looks: bool) -> None:
-    """A run of the Trainer, in part; looking costs the same at every depth."""
-    arm = Arm(config(depth), favoured, updates)
-    costs.update.append(arm.epoch() / updates)
-    if looks:
-        costs.look.append(arm.look())
-        costs.test.append(arm.test())
+class Theirs:
+    """A run of the Trainer."""
+
+    def __init__(self, depth: int, favoured: bool, costs: Costs) -> None:
+        self.costs, self.arm = costs, Arm(config(depth), favoured)
+
+    def update(self, updates: range) -> None:
+        """Some."""
+        self.costs.update.append(self.arm.update(updates))
+
+    def look(self) -> None:
+        """At an epoch's end, and the tests."""
+        self.costs.look.append(self.arm.look())
+        self.costs.test.append(self.arm.test())
 
 
 def fill(depth: int) -> tuple[float, Memo, int]:
@@ -141,65 +163,88 @@ def heads(features: Memo) -> float:
 ARMS = ("Trainer, default", "Trainer, favoured", "ours, no prefix", "ours, prefix")
 
 
-def measured(
-    depths: list[int], rounds: int, updates: int
-) -> tuple[dict[tuple[str, int], Costs], dict[str, list[float]]]:
-    costs = {(arm, depth): Costs() for arm in ARMS for depth in depths}
-    whole: dict[str, list[float]] = {f"fill {depth}": [] for depth in depths} | {"heads": []}
-    for n in range(rounds):
-        for depth in depths:
-            for arm in ARMS[:2]:
-                theirs(costs[arm, depth], depth, arm == ARMS[1], updates, looks=depth == depths[-1])
-            ours(costs[ARMS[2], depth], depth, Plain(), updates, n % DRAWS)
-            seconds, features, taken = fill(depth)
-            whole[f"fill {depth}"].append(seconds)
-            ours(costs[ARMS[3], depth], depth, features, updates, n % DRAWS)
-            if depth == DEEPEST:
-                whole["heads"].append(heads(features))
-            print(f"round {n + 1}, depth {depth}: prefix of {taken / 1e6:.0f} MB in {seconds:.1f} s", flush=True)
-    for arm in ARMS[:2]:
-        for depth in depths[:-1]:
-            costs[arm, depth].look, costs[arm, depth].test = costs[arm, depths[-1]].look, costs[arm, depths[-1]].test
-    return costs, whole
+@dataclass
+class Measured:
+    """By depth: every arm's costs; the fill's seconds. Of the heads together, their seconds."""
+
+    costs: dict[int, dict[str, Costs]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Costs)))
+    fills: dict[int, float] = field(default_factory=dict)
+    heads: float = 0.0
+
+
+def measure(found: Measured, depth: int, rounds: int, updates: int, looks: int) -> None:
+    """Every arm at one depth."""
+    costs = found.costs[depth]
+    found.fills[depth], features, taken = fill(depth)
+    print(f"depth {depth}: prefix of {taken / 1e6:.0f} MB in {found.fills[depth]:.1f} s", flush=True)
+    arms = [
+        *(Theirs(depth, arm == ARMS[1], costs[arm]) for arm in ARMS[:2]),
+        Ours(depth, Plain(), costs[ARMS[2]]),
+        Ours(depth, features, costs[ARMS[3]]),
+    ]
+    for n in range(rounds + 1):
+        for arm in arms[n % 4 :] + arms[: n % 4]:
+            first = 1 + n * (updates + 1)
+            arm.update(range(first, first + updates))
+            if 0 < n <= looks:
+                arm.look()
+    for one in costs.values():  # the first round warms up
+        del one.update[0], one.compared[:1]
+    if depth == DEEPEST:
+        found.heads = heads(features)
 
 
 def main() -> None:
     asked = argparse.ArgumentParser()
-    asked.add_argument("--rounds", type=int, default=3)
-    asked.add_argument("--updates", type=int, default=11)
+    asked.add_argument("--rounds", type=int, default=9)
+    asked.add_argument("--updates", type=int, default=3)
+    asked.add_argument("--looks", type=int, default=2)
     asked.add_argument("--depths", default="0,1,2,3,4,5,6")
     given = asked.parse_args()
     torch.set_num_threads(1)
     depths = [int(depth) for depth in given.depths.split(",")]
     updates = Setup(canonical(config(DEEPEST))).phases[0].updates
-    costs, whole = measured(depths, given.rounds, given.updates)
+    assert (given.rounds + 1) * (given.updates + 1) < updates, f"an epoch has {updates} updates"
+    found = Measured()
     for depth in depths:
-        row = ", ".join(f"{arm} {costs[arm, depth].run(updates):.1f} s" for arm in ARMS)
-        print(f"one run, depth {depth}: {row}; update {1000 * median(costs[ARMS[3], depth].update):.1f} ms")
-    for name, some in (("depths 4 to 6", [4, 5, 6]), ("head only", [6]), ("all depths", depths)):
+        measure(found, depth, given.rounds, given.updates, given.looks)
+        costs = found.costs[depth]
+        row = ", ".join(f"{arm} {1000 * median(costs[arm].update):.1f}" for arm in ARMS)
+        print(f"an update, ms: {row}", flush=True)
+    for name, some in (("depths 4 to 6", [4, 5, 6]), ("head only", [6]), ("all depths", list(range(DEEPEST + 1)))):
         if set(some) <= set(depths):
-            table(name, some, costs, whole, updates)
+            ladders = [ladder(found, some, updates, n) for n in range(given.rounds)]
+            table(f"{name}: {RUNS * len(some)} runs", ladders)
     if 0 in depths:
-        full = [costs[arm, 0].run(updates) for arm in ARMS]
-        print(f"one run, nothing frozen: Trainer favoured ÷ ours {full[1] / full[3]:.2f}")
+        arms = found.costs[0]
+        runs = [[arms[arm].run(updates, n) for arm in (ARMS[1], ARMS[3])] for n in range(given.rounds)]
+        print("\none run, nothing frozen: Trainer favoured ÷ ours", spread([theirs / ours for theirs, ours in runs]))
 
 
-def table(
-    name: str, depths: list[int], costs: dict[tuple[str, int], Costs], whole: dict[str, list[float]], updates: int
-) -> None:
-    """The ladder for some depths: CPU seconds of the whole map, and how many times ours it is."""
-    rungs = {arm: RUNS * sum(costs[arm, depth].run(updates) for depth in depths) for arm in ARMS}
-    fills = {depth: median(whole[f"fill {depth}"]) for depth in depths}
-    rungs[ARMS[3]] += RUNS * sum(fills.values())
-    shared = RUNS * sum(costs[ARMS[3], depth].run(updates) for depth in depths) + sum(fills.values())
-    rungs["shared between runs"] = shared
+def ladder(found: Measured, depths: list[int], updates: int, n: int) -> dict[str, float]:
+    """CPU seconds of the whole map at some depths, rung by rung, by round ``n``."""
+    runs = {arm: {depth: found.costs[depth][arm].run(updates, n) for depth in depths} for arm in ARMS}
+    rungs = {arm: RUNS * sum(one.values()) for arm, one in runs.items()}
+    fills = sum(found.fills[depth] for depth in depths)
+    rungs[ARMS[3]] += RUNS * fills
+    rungs["shared between runs"] = rungs[ARMS[3]] - (RUNS - 1) * fills
     if DEEPEST in depths:
-        together = median(whole["heads"])
-        rungs["heads together"] = shared - RUNS * costs[ARMS[3], DEEPEST].run(updates) + together
-    last = list(rungs.values())[-1]
-    print(f"\n| {name}: {RUNS * len(depths)} runs | CPU seconds | ÷ ours |\n|---|---|---|")
-    for rung, seconds in rungs.items():
-        print(f"| {rung} | {seconds:,.0f} | {seconds / last:.2f} |")
+        rungs["heads together"] = rungs["shared between runs"] - RUNS * runs[ARMS[3]][DEEPEST] + found.heads
+    return rungs
+
+
+def table(name: str, ladders: list[dict[str, float]]) -> None:
+    """Medians of the seconds, and of how many times ours they are in the same round, with their range."""
+    print(f"\n| {name} | CPU seconds | ÷ ours |\n|---|---|---|")
+    last = list(ladders[0])[-1]
+    for rung in ladders[0]:
+        ratios = spread([one[rung] / one[last] for one in ladders])
+        print(f"| {rung} | {median(one[rung] for one in ladders):,.0f} | {ratios} |")
+
+
+def spread(ratios: list[float]) -> str:
+    """The median, the lowest, the highest."""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 MiniLM with 5 of 6 layers frozen, tweets to editorials, one thread a worker in both arms, one dispatcher for both, its
 processes' time counted from /proc. In a round some runs are queued one after another, then all at once, then one after
-another again; every run is another draw. The frozen layers' outputs are there before.
+another again; every run is another draw, and a study of its own, as when a class presses Train. The frozen layers'
+outputs are there before.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import psutil
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.dispatch import _started, ensure
 from ctx.parts import Choice
+from ctx.records import Run
 from ctx.store import Store, open_store
 
+SLOTS = 2
 LONE = 3  # runs of the arm that has the machine to itself, before and after the others
 
 
@@ -53,12 +56,17 @@ def seconds_of(session: int) -> float:
 def trained(store: Store, session: int, seeds: list[int]) -> float:
     """Processor seconds of runs that are queued together, an update each."""
     before = seconds_of(session)
-    planned = [("chosen", seed, canonical(config(seed))) for seed in seeds]
-    study = store.add_study("queued", {}, planned)
-    while any(run.state not in ("done", "failed") for _, _, run in store.study_runs(study.id)):
-        time.sleep(0.1)
-    runs = [run for _, _, run in store.study_runs(study.id)]
+    studies = [store.add_study("queued", {}, [("chosen", seed, canonical(config(seed)))]) for seed in seeds]
+
+    def found() -> list[Run]:
+        return [run for study in studies for _, _, run in store.study_runs(study.id)]
+
+    at_work, runs = 0, found()
+    while any(run.state not in ("done", "failed") for run in runs):
+        time.sleep(0.5)
+        at_work, runs = max(at_work, sum(run.state == "running" for run in runs)), found()
     assert all(run.state == "done" for run in runs), [run.error for run in runs]
+    assert at_work == min(SLOTS, len(runs)), f"{at_work} at a time"
     return (seconds_of(session) - before) / sum(run.final["steps"] for run in runs if run.final)
 
 
@@ -71,7 +79,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         if given.assets:
             (Path(place) / "assets").symlink_to(given.assets.resolve(), target_is_directory=True)
-        os.environ |= {"CTX_HOME": place, "OMP_NUM_THREADS": "1", "CTX_WORKERS": "2", "CTX_MEMO_MB": "500"}
+        os.environ |= {"CTX_HOME": place, "OMP_NUM_THREADS": "1", "CTX_WORKERS": str(SLOTS), "CTX_MEMO_MB": "500"}
         store = open_store()
         ensure(store.url)
         session = _started[store.url].pid

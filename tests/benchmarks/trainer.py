@@ -67,16 +67,16 @@ class Net(nn.Module):
 class Steps(torch.utils.data.Dataset[dict[str, Any]]):
     """An item a step: the rows of its two batches."""
 
-    def __init__(self, setup: Setup, updates: int, favoured: bool) -> None:
-        random = np.random.default_rng(0)
+    def __init__(self, setup: Setup, updates: range, favoured: bool) -> None:
+        random = np.random.default_rng(updates.start)
         self.rows = {}
         for key in ("source", "target"):
             learn, sampler = setup.rows[key].learn, setup.samplers[key]
             if favoured:
-                self.rows[key] = [sampler[n] for n in range(updates)]
+                self.rows[key] = [sampler[n] for n in updates]
             else:
                 size = min(setup.config.optim.batch, len(learn))
-                self.rows[key] = [random.choice(learn, size, replace=False) for _ in range(updates)]
+                self.rows[key] = [random.choice(learn, size, replace=False) for _ in updates]
 
     def __len__(self) -> int:
         return len(self.rows["source"])
@@ -98,11 +98,22 @@ class Looks(torch.utils.data.Dataset[dict[str, Any]]):
         return {"key": self.key, "row": self.rows[n]}
 
 
-class Arm:
-    """One Trainer for an epoch of so many updates of a configuration, timed in CPU seconds."""
+class Clock(transformers.TrainerCallback):
+    """Processor seconds from the end of the first step of a training to the end of its last."""
 
-    def __init__(self, config: RunConfig, favoured: bool, updates: int) -> None:
-        self.setup, self.favoured, self.updates = Setup(canonical(config)), favoured, updates
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A step is over."""
+        self.ends.append(time.process_time())
+
+
+class Arm:
+    """One Trainer on updates of a configuration, timed in CPU seconds."""
+
+    def __init__(self, config: RunConfig, favoured: bool) -> None:
+        self.setup, self.favoured = Setup(canonical(config)), favoured
         frozen, _ = frozen_blocks(config)
         torch.manual_seed(0)
         net = Net(frozen, config.schedule.knobs.get("lam", 0.1), favoured)
@@ -112,7 +123,6 @@ class Arm:
             per_device_train_batch_size=1,
             per_device_eval_batch_size=128 if favoured else 8,
             learning_rate=5e-5,
-            warmup_steps=self.updates // 10,
             optim="adamw_torch_fused" if favoured else "adamw_torch",
             report_to=[],
             save_strategy="no",
@@ -123,8 +133,8 @@ class Arm:
             dataloader_pin_memory=False,
             train_sampling_strategy="sequential",
         )
-        steps = Steps(self.setup, self.updates, favoured)
-        self.trainer = transformers.Trainer(net, arguments, train_dataset=steps, data_collator=self._collated)
+        self.clock = Clock()
+        self.trainer = transformers.Trainer(net, arguments, data_collator=self._collated, callbacks=[self.clock])
 
     def _padded(self, key: str, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         batch = self.setup.rows[key].encoded.batch(rows, 0)
@@ -140,11 +150,12 @@ class Arm:
         found = {"source_ids": source[0], "source_mask": source[1], "labels": source[2]}
         return found | {"target_ids": target[0], "target_mask": target[1], "target_labels": target[2]}
 
-    def epoch(self) -> float:
-        """Its updates."""
-        began = time.process_time()
+    def update(self, updates: range) -> float:
+        """One of these updates, their mean; what a training costs to begin is not counted, nor a step before them."""
+        self.trainer.train_dataset = Steps(self.setup, range(updates.start - 1, updates.stop), self.favoured)  # type: ignore[assignment]
+        self.clock.ends.clear()
         self.trainer.train()
-        return time.process_time() - began
+        return (self.clock.ends[-1] - self.clock.ends[0]) / len(updates)
 
     def look(self) -> float:
         """What is looked at when an epoch is over."""
