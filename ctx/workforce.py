@@ -22,11 +22,11 @@ from ctx.hand import PRELOAD, serve
 from ctx.manifest import cores
 from ctx.queue import Load
 from ctx.records import Job
-from ctx.registry import part
 from ctx.store import Store
+from ctx.together import apart, layers_learn
 
 RESTART_LIMIT = 3  # workers in a row that die before they have said a word
-MANY = 40  # waiting runs: so many are shared out to the last, though each worker reads their data anew
+MANY = 40  # waiting runs: so many are shared out to the last, however small they are
 
 
 @dataclass(eq=False)
@@ -103,7 +103,8 @@ class Workforce:
                 f"then queue again. {load.waiting} runs wait."
             )
         self.sharing = bool(load.waiting) and (self.sharing or load.waiting > MANY)
-        share_out = heavy(load.next) or self.sharing
+        waits = _read(load.next)
+        share_out = self.sharing or (waits is not None and apart(waits))
         wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
         if load.ahead and not load.running and not self._at("run") and not self._at("encode"):
             self.told_ahead = load.ahead
@@ -113,7 +114,8 @@ class Workforce:
         elif load.ahead and load.ahead == self.told_ahead and self._at("encode"):
             pass  # it is about to be taken, and its study's runs will wait for it
         elif load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
-            self._tell("run", threads=1 if wanted > 1 or light(load.next) else machine.fastest())
+            alone = machine.fastest() if waits is None or layers_learn(waits) else 1
+            self._tell("run", threads=1 if wanted > 1 else alone)
         for kind in (
             "fetch",
             "predict",
@@ -161,22 +163,14 @@ class Workforce:
             hand.pipe.close()
 
 
-def light(settings: dict[str, Any] | None) -> bool:
-    """Whether a run's steps are so small that a second thread costs more than it gives: no pretrained layer learns."""
+def _read(settings: dict[str, Any] | None) -> RunConfig | None:
+    """A waiting run's configuration; None where there is none, or it is wrong, which the run itself says."""
     try:
         config = RunConfig.model_validate(settings)
-        frozen, blocks = frozen_blocks(config)
-        return frozen >= blocks or not part("backbones", config.backbone.name).pretrained
+        frozen_blocks(config)
     except (CtxError, ValidationError):
-        return False  # the run itself says what is wrong
-
-
-def heavy(settings: dict[str, Any] | None) -> bool:
-    """Whether a run's head takes so long that a study's runs are shared out, though each worker reads its data anew."""
-    try:
-        return RunConfig.model_validate(settings).task().step_seconds > 0
-    except (CtxError, ValidationError):
-        return False
+        return None
+    return config
 
 
 def _same_pair(job: Job, settings: dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import arms
 from ctx.tasks.translation import Translation
-from ctx.workforce import heavy
+from ctx.together import apart
 
 CONTEXT = "translation/sample-cafe-en-es"
 
@@ -53,10 +53,11 @@ def test_only_a_study_whose_runs_are_shared_out_takes_less_than_its_runs_togethe
     monkeypatch: pytest.MonkeyPatch,
     home: Path,
 ) -> None:
+    monkeypatch.setattr("ctx.lab.cost.cores", lambda: 1)
     light = config(**SENTIMENT)
-    assert not heavy(light.model_dump(mode="json"))
+    assert not apart(light)
     assert study_seconds(light, 4) == pytest.approx(4 * study_seconds(light, 1))
-    assert heavy(config().model_dump(mode="json"))
+    assert apart(config())
     assert study_seconds(config(), 4) == pytest.approx(4 * study_seconds(config(), 1))
     monkeypatch.setattr("ctx.lab.cost.cores", lambda: 2)
     assert study_seconds(config(), 4) == pytest.approx(2 * study_seconds(config(), 1))

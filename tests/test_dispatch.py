@@ -15,6 +15,7 @@ from ctx import dispatch
 from ctx.config import ContextChoice, Optim, RunConfig
 from ctx.hand import PRELOAD
 from ctx.parts import Choice
+from ctx.together import apart
 from ctx.workforce import MANY
 
 __all__ = ["served"]
@@ -104,6 +105,16 @@ def test_a_study_of_runs_that_write_is_shared_out(served: Served, monkeypatch: p
     runs = [ended(served.store, row.id) for _, _, row in served.store.study_runs(study.id)]
     assert len({run.manifest["worker"] for run in runs}) == 2
     assert {(run.state, run.threads) for run in runs} == {("done", 1)}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "tuning", "shared"),
+    [("minilm", "freeze", True), ("e5", "lora", True), ("minilm", "head", False), ("tiny", "full", False)],
+)
+def test_runs_whose_pretrained_layers_learn_are_worth_a_worker_each(backbone: str, tuning: str, shared: bool) -> None:
+    target = ContextChoice(id="sentiment/sample-cafes-en", size=20)
+    config = RunConfig(target=target, backbone=Choice(name=backbone), tuning=Choice(name=tuning))
+    assert apart(config.model_copy(update={"schedule": Choice(name="target-only")})) is shared
 
 
 def test_a_map_of_many_small_runs_is_shared_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

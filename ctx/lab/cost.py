@@ -23,7 +23,7 @@ from ctx.plan import Phase
 from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import ARMS, arms, training_sizes
-from ctx.together import kind_of
+from ctx.together import apart, kind_of
 
 LOOKED = 500  # examples of a split whose size is not known
 START_SECONDS, STEP_SECONDS = 0.3, 0.0015  # a run's beginning and end; a step of which only the head learns
@@ -179,7 +179,7 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
 
     ``finished``: runs of the store to learn from, the latest first.
     """
-    shared_out = draws > 1 and config.task().step_seconds > 0 and cores() > 1  # else one worker has a study's runs
+    shared_out = draws > 1 and apart(config) and cores() > 1  # else one worker has a study's runs
     rate = machine.rate(1 if shared_out else machine.fastest())
     planned = _one_draw(config.model_dump_json(), _facts(config), rate)
     total = draws * sum(_likely(run, rough, finished) for run, rough in planned)

@@ -13,7 +13,7 @@ from ctx.manifest import cores
 from ctx.records import Run
 from ctx.registry import part
 from ctx.sweeps.plan import Sweep, rows, stand_in
-from ctx.together import kind_of
+from ctx.together import apart, kind_of
 from ctx.workforce import MANY
 
 
@@ -72,8 +72,8 @@ def cost(
     cached = led = 0
     filling, seconds = 0.0, 0.0
     ahead = ahead and threads is None
-    share_out = len(left) > MANY or any(config.task().step_seconds for config in left.values())
-    at_once = max(1, workers) if share_out else 1
+    share_out = len(left) > MANY or any(apart(config) for config in left.values())
+    at_once = max(1, min(workers, len(left))) if share_out else 1
     threads = 1 if at_once > 1 else threads
     filled_by = cores() if ahead else threads
     for config in sorted(left.values(), key=frozen_blocks):
