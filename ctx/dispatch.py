@@ -18,7 +18,7 @@ from ctx.errors import CtxError, StoreError
 from ctx.gc import collect
 from ctx.home import home, project, store_url
 from ctx.leases import new_holder
-from ctx.manifest import PATIENT, cores
+from ctx.manifest import PATIENT, slots
 from ctx.store import Store, open_store
 from ctx.workforce import Workforce
 
@@ -48,12 +48,6 @@ def ensure(url: str | None = None) -> bool:
         store.close()
     _started[url] = _start(url)
     return True
-
-
-def slots() -> int:
-    """The most workers that train at a time: CTX_WORKERS, or one a core."""
-    asked = os.environ.get("CTX_WORKERS", "")
-    return int(asked) if asked.isdigit() else cores()
 
 
 def log_path() -> Path:

@@ -11,6 +11,8 @@ from typing import Any
 
 from ctx.home import project
 
+WORKER_BYTES = 1_000_000_000  # that a worker may take, with a pretrained encoder all of which learns
+
 LIBRARIES = ("ctx-transfer", "torch", "transformers", "tokenizers", "numpy", "safetensors", "pydantic")
 
 # Set before torch is loaded. Threads that wait for each other sleep rather than spin: on cores that others use too, a
@@ -35,6 +37,17 @@ def cores() -> int:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(count, int(asked)) if asked.isdigit() and int(asked) > 0 else count
+
+
+def slots() -> int:
+    """The most workers that train at a time: CTX_WORKERS, or one a core, but no more than fit in memory."""
+    asked = os.environ.get("CTX_WORKERS", "")
+    if asked.isdigit():
+        return int(asked)
+    names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+    known = {"SC_PHYS_PAGES", "SC_PAGE_SIZE"} <= set(names)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else WORKER_BYTES * cores()
+    return max(1, min(cores(), memory // WORKER_BYTES))
 
 
 def _version(name: str) -> str | None:

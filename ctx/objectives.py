@@ -53,7 +53,8 @@ class Begin:
     ``source``: the weights handed over, by parameter, None in the first phase; ``before``: the keys of the contexts
     that earlier phases trained on; ``heads``: each context's; ``losses(key, most)``: the loss of each of at most so
     many examples of a context, one by one, spread over those it learns from, without dropout, to be differentiated
-    before the next is asked for; ``task``: its name.
+    before the next is asked for; ``answers(head, batch)``: what a head says of texts with the weights that are there
+    when one first comes up, which is computed once; ``task``: its name.
     """
 
     model: Model
@@ -62,6 +63,7 @@ class Begin:
     before: Sequence[str]
     heads: Mapping[str, nn.Module]
     losses: Callable[[str, int], Iterator[Tensor]]
+    answers: Callable[[nn.Module, Batch], Tensor]
     task: str
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-TOGETHER = 2**15  # numbers of a piece: with two others of its size it fits a processor's second cache
+PIECE = 2**15  # numbers: a few of them fit a processor's second cache
 
 
 def learning(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -30,15 +31,17 @@ class Pull(torch.autograd.Function):
         """The sum, of the weights' type."""
         at.save_for_backward(*weights)
         at.towards, at.importance = towards, importance
-        room = weights[0].new_empty(TOGETHER)
+        rooms = weights[0].new_empty(2, PIECE)
         parts = []
         for weight, start, firmness in _each(weights, at):
-            difference = torch.sub(weight, start, out=room[: len(weight)])
-            firm = difference if firmness is None else difference * firmness
-            parts.append(torch.dot(firm, difference))
+            one, other = rooms[:, : len(weight)]
+            difference = torch.sub(weight, start, out=one)
+            pulled = difference if firmness is None else torch.mul(difference, firmness, out=other)
+            parts.append(torch.dot(pulled, difference))
         return torch.stack(parts).sum() / 2
 
     @staticmethod
+    @once_differentiable
     def backward(at: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """One gradient a weight."""
         weights = at.saved_tensors
@@ -56,10 +59,10 @@ def _each(weights: Sequence[Tensor], at: Any) -> Iterator[tuple[Tensor, Tensor, 
     """Weights, w₀ and F piece by piece."""
     for i, (weight, start) in enumerate(zip(weights, at.towards, strict=True)):
         pieces = _pieces(weight)
-        firm = _pieces(at.importance[i]) if at.importance is not None else [None] * len(pieces)
-        yield from zip(pieces, _pieces(start), firm, strict=True)
+        firmness = _pieces(at.importance[i]) if at.importance is not None else [None] * len(pieces)
+        yield from zip(pieces, _pieces(start), firmness, strict=True)
 
 
 def _pieces(tensor: Tensor) -> Sequence[Tensor]:
     """Flat ones that stay in a processor's cache."""
-    return torch.split(tensor.flatten(), TOGETHER)
+    return torch.split(tensor.flatten(), PIECE)

@@ -45,12 +45,13 @@ def level(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """What there is to do: ``groups`` counts studies (and runs in none) that wait or run, ``waiting`` runs to claim,
-    ``running`` live ones, ``jobs`` claimable jobs by kind; ``next`` the settings of a waiting run; ``ahead`` the oldest
-    job that is to encode what a study's runs read, before any of them has begun.
+    """What there is to do: ``groups`` counts studies (and runs in none) that wait or run, ``at_work`` those that run;
+    ``waiting`` runs to claim, ``running`` live ones, ``jobs`` claimable jobs by kind; ``next`` the settings of a
+    waiting run; ``ahead`` the oldest job that is to encode what a study's runs read, before any of them has begun.
     """
 
     groups: int
+    at_work: int
     waiting: int
     running: int
     jobs: dict[str, int]
@@ -69,12 +70,13 @@ class Queue(Base):
         """What there is to do now, for the dispatcher."""
         now = time.time()
         free = case((claimable(now), 1), else_=0)
-        live = case((and_(runs.c.state == "running", runs.c.lease_until >= now), 1), else_=0)
+        lives = and_(runs.c.state == "running", runs.c.lease_until >= now)
         group = func.coalesce(runs.c.study, runs.c.id)
-        sums = (func.coalesce(func.sum(one), 0) for one in (free, live))
-        counted = select(func.count(group.distinct()), *sums)
+        sums = (func.coalesce(func.sum(one), 0) for one in (free, case((lives, 1), else_=0)))
+        at_work = func.count(case((lives, group)).distinct())
+        counted = select(func.count(group.distinct()), at_work, *sums)
         with self._reading() as connection:
-            groups, waiting, running = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
+            groups, busy, waiting, running = connection.execute(counted.where(runs.c.state.in_(WAITING))).one()
             there = select(jobs.c.kind, func.count()).where(claimable_job(now))
             kinds = connection.execute(there.group_by(jobs.c.kind))
             found: dict[str, int] = {row[0]: row[1] for row in kinds}
@@ -83,7 +85,7 @@ class Queue(Base):
                 first = connection.execute(select(runs.c.config).where(claimable(now)).limit(1)).scalar()
             ahead = select(jobs.c.id).where(jobs.c.kind == "encode", AHEAD.is_not(None), claimable_job(now))
             job = connection.execute(ahead.order_by(jobs.c.created).limit(1)).scalar() if "encode" in found else None
-        return Load(groups, waiting, running, found, first, job)
+        return Load(groups, busy, waiting, running, found, first, job)
 
     def claim(
         self,

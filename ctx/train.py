@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx import evaluation, inside
+from ctx.answers import Answers
 from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
@@ -118,7 +119,8 @@ class Trainer:
         groups = self._learn(phase)
         before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
         heads = {key: self._head(key) for key in self.setup.rows}
-        self.total.begin(Begin(self.model, phase, self.source, before, heads, self._losses, self.setup.task.name))
+        seen = Answers(self.model)
+        self.total.begin(Begin(self.model, phase, self.source, before, heads, self._losses, seen, self.setup.task.name))
         self.optimiser.arrange(groups, self.total.parameters())
 
     def _learn(self, phase: Phase) -> list[tuple[list[nn.Parameter], float]]:

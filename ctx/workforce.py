@@ -15,18 +15,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ctx import machine
-from ctx.config import RunConfig, frozen_blocks
+from ctx import together
+from ctx.config import RunConfig
 from ctx.errors import CtxError, RunFailed
 from ctx.hand import PRELOAD, serve
 from ctx.manifest import cores
 from ctx.queue import Load
 from ctx.records import Job
 from ctx.store import Store
-from ctx.together import apart, layers_learn
+from ctx.together import shared_out
 
 RESTART_LIMIT = 3  # workers in a row that die before they have said a word
-MANY = 40  # waiting runs: so many are shared out to the last, however small they are
+MANY = 40  # waiting runs: so many are shared out, however small they are
 
 
 @dataclass(eq=False)
@@ -49,7 +49,7 @@ class Workforce:
     hands: list[Hand] = field(default_factory=list)
     turn: int = 0
     stillborn: int = 0
-    sharing: bool = False  # many runs waited, and some still do
+    sharing: int = 0  # threads of each run while a study is shared out
     told_ahead: str | None = None  # the job to encode for a study that was given out last
 
     def __post_init__(self) -> None:
@@ -102,10 +102,7 @@ class Workforce:
                 f"{self.stillborn} workers in a row died at their start, most likely of too little memory: free some, "
                 f"then queue again. {load.waiting} runs wait."
             )
-        self.sharing = bool(load.waiting) and (self.sharing or load.waiting > MANY)
-        waits = _read(load.next)
-        share_out = self.sharing or (waits is not None and apart(waits))
-        wanted = max(1, min(self.slots, load.waiting + load.running if share_out else load.groups))
+        wanted, threads = self._wanted(load)
         if load.ahead and not load.running and not self._at("run") and not self._at("encode"):
             self.told_ahead = load.ahead
             self._tell("encode", threads=cores(), job=load.ahead)
@@ -114,8 +111,7 @@ class Workforce:
         elif load.ahead and load.ahead == self.told_ahead and self._at("encode"):
             pass  # it is about to be taken, and its study's runs will wait for it
         elif load.waiting and self._at("run") < wanted and not self._worth_waiting(load):
-            alone = machine.fastest() if waits is None or layers_learn(waits) else 1
-            self._tell("run", threads=1 if wanted > 1 else alone)
+            self._tell("run", threads=threads)
         for kind in (
             "fetch",
             "predict",
@@ -129,6 +125,23 @@ class Workforce:
                     kind, threads=cores() if kind in ("describe", "preview") and not self._at("run") else 1, extra=1
                 )
         return bool(load.anything() or load.running or self.busy())
+
+    def _wanted(self, load: Load) -> tuple[int, int]:
+        """How many workers are to train now, and with how many threads the next run does.
+
+        One study's runs go to one worker, which has read their data, or are shared out: from then on till nothing
+        waits, all with as many threads. Where they hold every slot and another study waits, that has one more, so that
+        a short one begins at once; where there is but one slot, it waits.
+        """
+        shares, threads = _asks(load.next, 1)
+        if not load.waiting or not (self.sharing or shares or load.waiting > MANY):
+            self.sharing = 0
+            wanted = max(1, min(self.slots, load.groups))
+            return wanted, threads if wanted == 1 else _asks(load.next, wanted)[1]
+        wanted = max(1, min(self.slots, load.waiting + load.running))
+        self.sharing = self.sharing or _asks(load.next, wanted)[1]
+        alone = load.at_work == 1 and load.groups > 1 and 1 < self.slots <= load.running
+        return wanted + alone, self.sharing
 
     def busy(self) -> bool:
         """Whether any worker is at work."""
@@ -163,14 +176,16 @@ class Workforce:
             hand.pipe.close()
 
 
-def _read(settings: dict[str, Any] | None) -> RunConfig | None:
-    """A waiting run's configuration; None where there is none, or it is wrong, which the run itself says."""
+def _asks(settings: dict[str, Any] | None, at_once: int) -> tuple[bool, int]:
+    """Whether a waiting run is one to share out, and its threads among so many; (False, 1) where it can't be read.
+
+    That it can't, the run itself says.
+    """
     try:
         config = RunConfig.model_validate(settings)
-        frozen_blocks(config)
+        return shared_out(config), together.threads(config, at_once)
     except (CtxError, ValidationError):
-        return None
-    return config
+        return False, 1
 
 
 def _same_pair(job: Job, settings: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ctx.answers import Answers
 from ctx.batches import Batch, Encoded
 from ctx.layers import LinearHead, TakeHidden, TakeInputs
 from ctx.model import Model
@@ -60,7 +61,14 @@ def begin(
     phase = phase or Phase("target", 1, 10, {"target": constant(1)})
     before = ["source"] if source is not None else []
     return Begin(
-        model=built, phase=phase, source=source, before=before, heads=own, losses=losses, task="classification"
+        model=built,
+        phase=phase,
+        source=source,
+        before=before,
+        heads=own,
+        losses=losses,
+        answers=Answers(built),
+        task="classification",
     )
 
 

@@ -32,7 +32,7 @@ LAYERS = {
     "configuration": "data checks cards pairs config machine preview together sampling replay flags study verdict",
     "engine": (
         "state batches resplit augmented setup model features sidebyside prefix frozen total inside handover optim "
-        "evaluation train warm measure embeddings logistic linear_probes gathered heads"
+        "answers evaluation train warm measure embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
     "maps": "lab.names lab.learned lab.effect lab.settings sweeps.plan sweeps.search",

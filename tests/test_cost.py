@@ -16,7 +16,7 @@ from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import arms
 from ctx.tasks.translation import Translation
-from ctx.together import apart
+from ctx.together import shared_out
 
 CONTEXT = "translation/sample-cafe-en-es"
 
@@ -41,6 +41,11 @@ def finished(asked: RunConfig, seconds: float, steps: int = 16, without: str = "
     return Run(**blank | {"id": "a", "state": "done", "final": final, "settings": settings})  # type: ignore[arg-type]
 
 
+@pytest.fixture(autouse=True)
+def one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CTX_WORKERS", "1")
+
+
 def test_a_study_takes_as_long_as_an_alike_run_took() -> None:
     assert study_seconds(config(), 1, [finished(config(), 800.0)]) == pytest.approx(800)
     assert study_seconds(config(epochs=4), 1, [finished(config(), 800.0)]) == pytest.approx(
@@ -53,13 +58,12 @@ def test_only_a_study_whose_runs_are_shared_out_takes_less_than_its_runs_togethe
     monkeypatch: pytest.MonkeyPatch,
     home: Path,
 ) -> None:
-    monkeypatch.setattr("ctx.lab.cost.cores", lambda: 1)
     light = config(**SENTIMENT)
-    assert not apart(light)
+    assert not shared_out(light)
     assert study_seconds(light, 4) == pytest.approx(4 * study_seconds(light, 1))
-    assert apart(config())
+    assert shared_out(config())
     assert study_seconds(config(), 4) == pytest.approx(4 * study_seconds(config(), 1))
-    monkeypatch.setattr("ctx.lab.cost.cores", lambda: 2)
+    monkeypatch.setenv("CTX_WORKERS", "2")
     assert study_seconds(config(), 4) == pytest.approx(2 * study_seconds(config(), 1))
     machine.keep_speeds({1: 1e6})
     monkeypatch.setattr(machine, "fastest", lambda: 2)

@@ -15,8 +15,10 @@ from ctx import dispatch
 from ctx.config import ContextChoice, Optim, RunConfig
 from ctx.hand import PRELOAD
 from ctx.parts import Choice
-from ctx.together import apart
-from ctx.workforce import MANY
+from ctx.queue import Load
+from ctx.schema import runs
+from ctx.together import shared_out, threads
+from ctx.workforce import MANY, Workforce
 
 __all__ = ["served"]
 
@@ -107,14 +109,62 @@ def test_a_study_of_runs_that_write_is_shared_out(served: Served, monkeypatch: p
     assert {(run.state, run.threads) for run in runs} == {("done", 1)}
 
 
+LEARN, HEAD = ("minilm", "freeze"), ("minilm", "head")
+
+
 @pytest.mark.parametrize(
-    ("backbone", "tuning", "shared"),
-    [("minilm", "freeze", True), ("e5", "lora", True), ("minilm", "head", False), ("tiny", "full", False)],
+    ("kind", "expected"),
+    [(LEARN, (True, 4)), (("e5", "lora"), (True, 4)), (HEAD, (False, 1)), (("tiny", "full"), (False, 1))],
 )
-def test_runs_whose_pretrained_layers_learn_are_worth_a_worker_each(backbone: str, tuning: str, shared: bool) -> None:
-    target = ContextChoice(id="sentiment/sample-cafes-en", size=20)
-    config = RunConfig(target=target, backbone=Choice(name=backbone), tuning=Choice(name=tuning))
-    assert apart(config.model_copy(update={"schedule": Choice(name="target-only")})) is shared
+def test_runs_whose_pretrained_layers_learn_are_worth_a_worker_each(
+    kind: tuple[str, str], expected: tuple[bool, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctx.together.cores", lambda: 8)
+    monkeypatch.setattr("ctx.machine.fastest", lambda: 6)
+    assert (shared_out(alone(*kind)), threads(alone(*kind), at_once=2)) == expected
+
+
+def alone(backbone: str, tuning: str) -> RunConfig:
+    return RunConfig(
+        target=ContextChoice(id="sentiment/sample-cafes-en", size=20),
+        backbone=Choice(name=backbone),
+        tuning=Choice(name=tuning),
+        schedule=Choice(name="target-only"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "groups", "at_work", "running", "wanted"),
+    [
+        (LEARN, 1, 0, 0, 2),
+        (LEARN, 1, 1, 2, 2),
+        (LEARN, 2, 1, 2, 3),  # another study waits, and this one has every slot
+        (LEARN, 2, 2, 2, 2),
+        (HEAD, 1, 0, 0, 1),
+        (HEAD, 2, 1, 1, 2),
+        (None, 1, 0, 0, 1),
+    ],
+)
+def test_a_study_shared_out_leaves_room_for_another(
+    kind: tuple[str, str] | None, groups: int, at_work: int, running: int, wanted: int, served: Served
+) -> None:
+    settings = alone(*kind).model_dump(mode="json") if kind else {"target": "nonsense"}
+    force = Workforce(served.store, slots=2)
+    try:
+        assert force._wanted(Load(groups, at_work, 8, running, {}, settings))[0] == wanted
+    finally:
+        force.dismiss()
+
+
+def test_a_run_that_cannot_be_read_stops_no_dispatcher(served: Served) -> None:
+    wrong = alone("tiny", "head").model_copy(update={"target": ContextChoice(id="sentiment/gone", size=20)})
+    bad = served.store.add_run(lesson(1)).id
+    with served.store._writing() as connection:
+        connection.execute(runs.update().where(runs.c.id == bad).values(config=wrong.model_dump(mode="json")))
+    good = served.store.add_run(lesson(2))
+    served.ensure()
+    assert ended(served.store, good.id).state == "done", served.log()
+    assert ended(served.store, bad).state == "failed"
 
 
 def test_a_map_of_many_small_runs_is_shared_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ctx import distance
 from ctx.batches import Encoded
 from ctx.parts import Penalty, Step
 from ctx.plan import Phase, constant
-from ctx.pull import TOGETHER, pull
+from ctx.pull import PIECE, pull
 
 BOTH = {"source": batch(2, 6), "target": batch(3, 5)}
 TARGET = {"target": BOTH["target"]}
@@ -109,7 +109,7 @@ def test_l2sp_is_half_alpha_times_the_squared_way_and_half_beta_times_a_fresh_he
 
 def test_a_tensor_of_many_pieces_is_pulled_as_a_whole() -> None:
     torch.manual_seed(0)
-    w, start, firm = (torch.randn(7, TOGETHER // 3, dtype=torch.float64) for _ in range(3))
+    w, start, firm = (torch.randn(7, PIECE // 3, dtype=torch.float64) for _ in range(3))
     w.requires_grad_()
     (3 * pull([w], [start], [firm])).backward()
     assert pull([w], [start], [firm]).item() == pytest.approx((firm * (w - start) ** 2).sum().item() / 2, rel=1e-12)
@@ -250,7 +250,7 @@ def test_distill_is_the_divergence_from_what_the_handed_over_weights_answer(own:
     after = dict(built.named_parameters())
     assert all(np.array_equal(after[name].detach().numpy(), value) for name, value in now.items())
     penalty.terms(step(built, TARGET, started))
-    assert penalty.taught.computed == len(TARGET["target"])  # what it reads of a text, once
+    assert started.answers.memo.computed == len(TARGET["target"])  # a text is asked once
 
 
 @pytest.mark.parametrize("name", ["dann", "coral", "mmd"])

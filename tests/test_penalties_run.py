@@ -216,7 +216,7 @@ def test_batches_that_are_compared_are_random_samples_not_texts_of_one_length(na
     [
         ({"penalties": (Choice(name="l2sp", knobs={"weight": 1e30}),)}, "the weight of the penalty l2sp"),
         ({"optim": WILD, "penalties": ()}, "the learning rates"),
-        ({"optim": WILD, "penalties": (Choice(name="l2sp", knobs={"weight": 1e-12}),)}, "the learning rates"),
+        ({"optim": WILD, "penalties": (Choice(name="l2sp", knobs={"weight": 1e-30}),)}, "the learning rates"),
     ],
 )
 def test_a_run_that_diverges_says_what_to_lower(changes: dict[str, Any], lower: str) -> None:

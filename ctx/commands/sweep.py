@@ -162,7 +162,7 @@ def _cost(
     store: Store, asked: Sweep, runs: list[tuple[str, int, RunConfig]], owner: str, again: bool, queue: bool
 ) -> Cost:
     """What it takes here, a run after the other on one thread, or queued."""
-    from ctx.dispatch import slots
+    from ctx.manifest import slots
     from ctx.sweeps.cost import cost, cost_of_search
 
     workers, threads = (slots(), None) if queue else (1, 1)

@@ -6,24 +6,25 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from heapq import heapreplace
 from math import ceil
 from statistics import median
 
 from pydantic import ValidationError
 
-from ctx import data, machine
+from ctx import data, machine, together
 from ctx.config import FEWEST_LOOKED, ContextChoice, Optim, RunConfig, frozen_blocks, looked
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import learned
 from ctx.lab.effect import phases
-from ctx.manifest import cores
+from ctx.manifest import slots
 from ctx.parts import Backbone
 from ctx.plan import Phase
 from ctx.records import Run
 from ctx.registry import make, part
 from ctx.study import ARMS, arms, training_sizes
-from ctx.together import apart, kind_of
+from ctx.together import kind_of
 
 LOOKED = 500  # examples of a split whose size is not known
 START_SECONDS, STEP_SECONDS = 0.3, 0.0015  # a run's beginning and end; a step of which only the head learns
@@ -179,11 +180,18 @@ def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -
 
     ``finished``: runs of the store to learn from, the latest first.
     """
-    shared_out = draws > 1 and apart(config) and cores() > 1  # else one worker has a study's runs
-    rate = machine.rate(1 if shared_out else machine.fastest())
-    planned = _one_draw(config.model_dump_json(), _facts(config), rate)
-    total = draws * sum(_likely(run, rough, finished) for run, rough in planned)
-    return total / cores() if shared_out else total
+    facts, at_once = _facts(config), max(1, slots()) if together.shared_out(config) else 1
+    rate = machine.rate(together.threads(config, at_once) if at_once > 1 else machine.fastest())
+    planned = _one_draw(config.model_dump_json(), facts, rate)
+    return last_end([_likely(run, rough, finished) for run, rough in planned] * draws, at_once)
+
+
+def last_end(seconds: Sequence[float], workers: int) -> float:
+    """When the last of some runs ends, each taken by whoever is free first (Graham 1966)."""
+    ends = [0.0] * workers
+    for one in seconds:
+        heapreplace(ends, ends[0] + one)
+    return max(ends)
 
 
 @lru_cache(maxsize=500)

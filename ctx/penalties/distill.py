@@ -51,12 +51,10 @@ class Distill(Guarding):
 
     def begin(self, begin: parts.Begin) -> None:
         """The teacher is the model as it stands; its answers are asked for when a text first comes up."""
-        from ctx.prefix import Memo
-
         super().begin(begin)
         self.before, self.own = set(begin.before), begin.heads
         self.heads = list({id(begin.heads[key]): begin.heads[key] for key in self.left}.values())
-        self.taught = Memo()
+        self.answers = begin.answers
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:
         """``teacher``: weighted, the mean over new contexts and old heads; nothing in the first phase."""
@@ -79,7 +77,8 @@ class Distill(Guarding):
         t: float = self.knobs.temperature
         now: Tensor = step.out[key] if head is self.own[key] else head(step.hidden[key], batch)
         numbers = batch.targets.is_floating_point()
-        then = self._then(step, key, number)
+        with self.start.back(step.model):
+            then = self.answers(head, batch)
         then = then if numbers else (then / t).softmax(-1)
         if batch.mix is not None:
             partners, share = batch.mix
@@ -88,14 +87,6 @@ class Distill(Guarding):
             return (now - then).square().mean()
         each = kl_div((now / t).log_softmax(-1), then, reduction="none").sum(-1)
         return t**2 * (each[batch.mask] if each.ndim == 2 else each).mean()
-
-    def _then(self, step: parts.Step, key: str, number: int) -> Tensor:
-        """The teacher's answers ``[B, …]``; what its head reads of a text is computed once, if it isn't drawn anew."""
-        model, batch = step.model, step.batches[key]
-        with self.start.back(model):
-            hidden = self.taught.hidden(model, "teacher", len(model.blocks), batch)
-            found: Tensor = self.heads[number](hidden, batch)
-        return found
 
     def state(self) -> dict[str, Tensor]:
         """Copies of what was not handed over and learns now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ctx import together
 from ctx.config import RunConfig, frozen_blocks, key
 from ctx.i18n import t
 from ctx.lab.cost import duration, fill_seconds, one_run_seconds
@@ -13,7 +14,7 @@ from ctx.manifest import cores
 from ctx.records import Run
 from ctx.registry import part
 from ctx.sweeps.plan import Sweep, rows, stand_in
-from ctx.together import apart, kind_of
+from ctx.together import kind_of, shared_out
 from ctx.workforce import MANY
 
 
@@ -72,9 +73,8 @@ def cost(
     cached = led = 0
     filling, seconds = 0.0, 0.0
     ahead = ahead and threads is None
-    share_out = len(left) > MANY or any(apart(config) for config in left.values())
+    share_out = len(left) > MANY or any(shared_out(config) for config in left.values())
     at_once = max(1, min(workers, len(left))) if share_out else 1
-    threads = 1 if at_once > 1 else threads
     filled_by = cores() if ahead else threads
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
@@ -90,7 +90,8 @@ def cost(
             prefixes.add(prefix)
         source = _source_phase(config)
         led += bool(source) and source in sources
-        seconds += one_run_seconds(config, finished, bool(source) and source in sources, threads)
+        each = together.threads(config, at_once) if at_once > 1 else threads
+        seconds += one_run_seconds(config, finished, bool(source) and source in sources, each)
         sources |= {source} - {""}
     seconds = filling + seconds / at_once if ahead else (filling + seconds) / at_once
     return Cost(len(different), len(different) - len(left), cached, led, seconds)

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ctx.dispatch import ensure, slots
+from ctx.dispatch import ensure
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.data import needed
 from ctx.lab.history import about, label
 from ctx.lab.settings import change
+from ctx.manifest import slots
 from ctx.sweeps import asked as addresses
 from ctx.sweeps.asked import MOST_DRAWS, Asked
 from ctx.sweeps.cost import Cost, cost, cost_of_search

@@ -9,13 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from ctx.dispatch import LEASE, ensure, slots
+from ctx.dispatch import LEASE, ensure
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.imports.findings import Meaning
 from ctx.imports.tables import Reading
 from ctx.imports.take import About
 from ctx.imports.trial import KIND, payload
+from ctx.manifest import slots
 from ctx.records import WAITING, Job
 from ctx.registry import OWNER
 from ctx.ui import page, state

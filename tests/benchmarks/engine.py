@@ -5,9 +5,10 @@
 CPU seconds on one thread. In a round every arm makes a few updates, on the same batches of like length (the Trainer by
 default draws its own), in turn, and the arm that begins is another each time; now and then every arm looks as at an
 epoch's end and tests. A machine shared with others is slow for minutes at a time: what was measured within seconds is
-divided, and the ratios of the rounds have a median and a range. What a run costs is those times how many of them it
-has; nothing depends on λ or the draw. What is shared (the fill) and heads that train together (all 15 runs, whole) are
-measured as they are.
+divided, and the ratios of the rounds have a median and a range; beside it stands the ratio of the sums over all rounds,
+in which long batches weigh as they do in a run. The fill and the heads are measured once. What a run costs is those
+times how many of them it has; nothing depends on λ or the draw. What is shared (the fill) and heads that train together
+(all 15 runs, whole) are measured as they are.
 Rungs:
 
 - the Trainer by default, and fully favoured (`tests.benchmarks.trainer`);
@@ -38,7 +39,7 @@ from ctx.heads import Group
 from ctx.model import Model
 from ctx.parts import Choice
 from ctx.prefix import Memo
-from ctx.setup import Setup
+from ctx.setup import Setup, deterministic
 from ctx.train import Trainer
 from tests.benchmarks.trainer import Arm
 
@@ -107,7 +108,8 @@ class Ours:
         next(self.updates)  # update 0, which the Trainer's arms leave out too
 
     def update(self, updates: range) -> None:
-        """Some, in order, and one more that compares gradients."""
+        """Some, in order, and one more that compares gradients; repeatable to the bit, as in `ctx.train.train`."""
+        deterministic()
         plain = timed(lambda: list(islice(self.updates, len(updates)))) / len(updates)
         self.trainer.looks = frozenset([updates.stop])
         compared = timed(lambda: next(self.updates))
@@ -127,7 +129,8 @@ class Theirs:
         self.costs, self.arm = costs, Arm(config(depth), favoured)
 
     def update(self, updates: range) -> None:
-        """Some."""
+        """Some, with whatever is fastest."""
+        torch.use_deterministic_algorithms(False)
         self.costs.update.append(self.arm.update(updates))
 
     def look(self) -> None:
@@ -183,7 +186,7 @@ def measure(found: Measured, depth: int, rounds: int, updates: int, looks: int) 
         Ours(depth, features, costs[ARMS[3]]),
     ]
     for n in range(rounds + 1):
-        for arm in arms[n % 4 :] + arms[: n % 4]:
+        for arm in arms[n % len(arms) :] + arms[: n % len(arms)]:
             first = 1 + n * (updates + 1)
             arm.update(range(first, first + updates))
             if 0 < n <= looks:
@@ -234,12 +237,13 @@ def ladder(found: Measured, depths: list[int], updates: int, n: int) -> dict[str
 
 
 def table(name: str, ladders: list[dict[str, float]]) -> None:
-    """Medians of the seconds, and of how many times ours they are in the same round, with their range."""
-    print(f"\n| {name} | CPU seconds | ÷ ours |\n|---|---|---|")
+    """The mean seconds, how many times ours they are in the same round, and by the sums."""
+    print(f"\n| {name} | CPU seconds | ÷ ours, rounds | of the sums |\n|---|---|---|---|")
     last = list(ladders[0])[-1]
     for rung in ladders[0]:
         ratios = spread([one[rung] / one[last] for one in ladders])
-        print(f"| {rung} | {median(one[rung] for one in ladders):,.0f} | {ratios} |")
+        seconds, ours = (sum(one[name] for one in ladders) for name in (rung, last))
+        print(f"| {rung} | {seconds / len(ladders):,.0f} | {ratios} | {seconds / ours:.2f} |")
 
 
 def spread(ratios: list[float]) -> str:

@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
-from ctx.dispatch import ensure, slots
+from ctx.dispatch import ensure
+from ctx.manifest import slots
 from ctx.parts import Choice
 from ctx.store import open_store
 from ctx.sweeps.cost import cost

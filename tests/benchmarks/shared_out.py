@@ -9,6 +9,7 @@ has a dispatcher and a store of its own, which idle while the other's works; wha
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import tempfile
 import time
@@ -19,6 +20,7 @@ import psutil
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.dispatch import ensure
+from ctx.manifest import cores
 from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.worker import learn_speed
@@ -59,8 +61,9 @@ def seconds(store: Store, seeds: range, workers: int) -> float:
             break
         time.sleep(0.1)
     assert all(run.state == "done" for run in runs), [run.error for run in runs]
-    used = {run.manifest["worker"] for run in runs if run.manifest}
+    used = {(run.manifest["worker"], run.threads) for run in runs if run.manifest}
     assert len(used) == workers, used
+    assert {threads for _, threads in used} == {cores() // workers}, used
     return time.perf_counter() - began
 
 
@@ -75,17 +78,23 @@ def main() -> None:
         if given.assets:
             (place / "assets").symlink_to(given.assets.resolve(), target_is_directory=True)
         os.environ["CTX_HOME"] = name
+        atexit.register(end)
         stores = {workers: started(place, workers) for workers in WORKERS}
         ratios = []
         for n in range(given.rounds + 1):
             draws = range(n * given.runs, (n + 1) * given.runs) if n else range(10**6, 10**6 + 2)
-            taken = {workers: seconds(store, draws, workers) for workers, store in stores.items()}
+            turn = list(stores.items())[:: 1 if n % 2 else -1]
+            taken = {workers: seconds(store, draws, workers) for workers, store in turn}
             if n:  # the first round is there to have read everything
                 ratios.append(taken[1] / taken[2])
                 print(f"{given.runs} runs: two workers {taken[2]:.0f} s, one {taken[1]:.0f} s", flush=True)
         print(f"one worker ÷ two: {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-        for child in psutil.Process().children(recursive=True):
-            child.kill()
+
+
+def end() -> None:
+    """Of the dispatchers and their workers."""
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
 
 
 if __name__ == "__main__":
