@@ -16,7 +16,7 @@ from ctx import memory
 from ctx.attempts import LEASE_SECONDS
 from ctx.config import canonical
 from ctx.database import StoreBusy
-from ctx.errors import CtxError, StoreError
+from ctx.errors import CtxError, RunFailed, StoreError
 from ctx.recorder import (
     FLUSH_POINTS,
     FLUSH_SECONDS,
@@ -98,7 +98,7 @@ class _Crew:
                 self._take(self.of[place], event)
             self._flush()
             spare()
-            last = dict(told)
+            last = {place: event for place, event in told if not isinstance(event, RunFailed)}
             for place in list(group.live):
                 self._leave(group, place, last.get(place))
 
@@ -126,7 +126,11 @@ class _Crew:
         self._over(recorder)
         return None
 
-    def _take(self, recorder: Recorder, event: Event) -> None:
+    def _take(self, recorder: Recorder, event: Event | RunFailed) -> None:
+        if isinstance(event, RunFailed):
+            fail(recorder, str(event))
+            self._over(recorder)
+            return
         if recorder is self.first and self.watch is not None:
             self.watch(event)
         if event.kind != "end":

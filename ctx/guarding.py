@@ -59,6 +59,7 @@ class Guarding(parts.Penalty):
     """Guards what contexts taught that are not trained on any more."""
 
     acts = "left"
+    looks_back = True
     start: Start
     left: Sequence[str] = ()  # the contexts left behind
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ctx.errors import RunFailed
 from ctx.gathered import Features, Feed, Looks
 from ctx.optim import Optimiser, adamw
 from ctx.plan import Phase
@@ -48,8 +49,11 @@ class Group:
         """A run goes no further."""
         self.live.remove(place)
 
-    def run(self, resume: Sequence[State | None] = ()) -> Iterator[list[tuple[int, Event]]]:
-        """The events of each step, with the places of their runs; ``resume``: where some go on from."""
+    def run(self, resume: Sequence[State | None] = ()) -> Iterator[list[tuple[int, Event | RunFailed]]]:
+        """The events of each step, with the places of their runs; ``resume``: where some go on from.
+
+        A run that diverges ends with what it raises alone; the others go on.
+        """
         states = list(resume) or [None] * len(self.members)
         for member, state in zip(self.members, states, strict=True):
             member.take_up(state)
@@ -60,10 +64,14 @@ class Group:
             member.read(self.features)
         yield [(place, event) for place in list(self.live) for event in self._began(place, states[place])]
         while self.live:
-            told = []
+            told: list[tuple[int, Event | RunFailed]] = []
             for place, values in self._update(self.live).items():
-                told += [(place, event) for event in self.members[place].stepped(values)]
-            self.live = [place for place in self.live if not self.members[place].over]
+                try:
+                    told += [(place, event) for event in self.members[place].stepped(values)]
+                except RunFailed as error:
+                    told.append((place, error))
+            ended = {place for place, one in told if isinstance(one, RunFailed) or self.members[place].over}
+            self.live = [place for place in self.live if place not in ended]
             yield told
 
     def _began(self, place: int, state: State | None) -> list[Event]:
@@ -232,7 +240,8 @@ class Member(Trainer):
         return found
 
     def stepped(self, values: dict[str, float]) -> list[Event]:
-        """What happened with an update: that itself, perhaps the end of an epoch, perhaps of the run."""
+        """What happened with an update: that itself, perhaps the end of an epoch, perhaps of the run; or RunFailed."""
+        self.total.bounded(values, self.at.step + 1)
         phase: Phase = self.setup.phases[self.at.phase]
         events = [self._updated(values)]
         if self.at.update == phase.updates:

@@ -114,7 +114,8 @@ class Penalty(Stateful):
     ``samples``: it takes batches for random samples of their contexts, so that they mix texts of all lengths; ``adds``:
     what the formula of a run shows, by the knob that weighs it, ``{:g}`` where its value stands; ``acts``: in every
     phase, only in those with source and target, or only in those that go on from contexts left behind; ``passes``: what
-    it adds to the work of an update, as a share of it; ``said``: its curves (`told`) in words.
+    it adds to the work of an update, as a share of it; ``looks_back``: it reads the weights handed over, which are not
+    kept otherwise; ``said``: its curves (`told`) in words.
     """
 
     kind = "penalties"
@@ -122,6 +123,7 @@ class Penalty(Stateful):
     adds: ClassVar[Mapping[str, str]] = MappingProxyType({})
     acts: ClassVar[Literal["always", "beside", "left"]] = "always"
     passes: ClassVar[float] = 0.0
+    looks_back: ClassVar[bool] = False
     said: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def weighs(self) -> bool:

@@ -37,6 +37,11 @@ class Total:
         """Whether the gradients of an update are those of the losses, weighed as they are set, and of nothing else."""
         return self.balancer.plain and not self.penalties
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether a penalty reads the weights handed over."""
+        return any(penalty.looks_back for penalty in self.penalties)
+
     def begin(self, begin: Begin) -> None:
         """A phase begins."""
         for part in self.parts:

@@ -107,7 +107,7 @@ class Trainer:
         """Begin a phase: the kept weights go on (or fresh ones do); optimiser, warm-up and selection start again."""
         phase = self.setup.phases[self.at.phase]
         if self.at.phase:
-            self.source = self._learned()
+            self.source = self._learned() if self.total.looks_back else None
             if phase.fresh:
                 self._fresh_model()
         self._fresh_optimiser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -49,6 +50,7 @@ def truth(config: RunConfig) -> tuple[dict[tuple[str, int], Any], dict[str, torc
     last: Event | None = None
     for events in Group([Setup(canonical(config))], Memo()).run():
         for _, event in events:
+            assert isinstance(event, Event)
             points |= {(name, event.step): value for name, value in event.values.items()}
             last = event
     assert last is not None
@@ -213,6 +215,22 @@ def test_a_group_saves_its_runs_now_and_then_and_goes_on_from_there(
     assert {store.run(one.id).checkpoint_step for one in runs} == {11}
     run_here(store, store.run(runs[0].id))
     right(store, runs, CONFIGS[:3])
+
+
+def test_of_a_group_the_run_that_diverges_fails_and_says_what_to_lower(store: Store) -> None:
+    wild = run(head_lr=1.0, weight_decay=10.0, epochs=40)
+    mixed = [CONFIGS[0], wild, CONFIGS[1]]
+    _, runs = study(store, mixed)
+    run_here(store, runs[0])
+    bad = store.run(runs[1].id)
+    assert bad.state == "failed"
+    found = re.fullmatch(
+        r"It diverged at step (\d+): the loss grew beyond all bounds. Lower the learning rates.", bad.error
+    )
+    assert found, bad.error
+    assert bad.step == int(found[1]) - 1, "the curve up to there is kept"
+    assert max(step for _, step in stored(store, bad.id)) == bad.step
+    right(store, [runs[0], runs[2]], [CONFIGS[0], CONFIGS[1]])
 
 
 def test_a_study_says_how_each_of_its_runs_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,7 @@ SETS = {
     "fine-tune": {"schedule": "sequential"},
     "multi-task": {},
     "stilts": {"schedule": "intermediate"},
-    "linear-probe": {"tuning": "head"},
+    "linear-probe": {"schedule": "sequential", "tuning": "head"},
     "gradual": {"schedule": "sequential", "tuning": "gradual"},
     "lora": {"schedule": "sequential", "tuning": "lora"},
     "adapters": {"schedule": "sequential", "tuning": "adapter"},
@@ -169,6 +169,8 @@ def test_every_method_sets_its_parts_and_is_known_again() -> None:
         assert chosen(one.config, there) == one.name
         assert changed(one.config, one) == ""
         assert one.config.contexts() == config.contexts()
+        assert one.config.schedule.knobs.get("lam") == (1 if wanted["schedule"] == "joint" else None)
+        assert one.config.tuning.knobs == ({"decay": 2.6} if one.name == "gradual" else {})
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ctx.registry import part
 
 PLAIN = study.PLAIN | {"schedule": Choice(name="joint"), "tuning": Choice(name="full")}
 THEN, BOTH = Choice(name="sequential"), Choice(name="joint", knobs={"lam": 1.0})
+ULMFIT = Choice(name="gradual", knobs={"decay": 2.6})
 WHOLE = {"schedules": "schedule", "tunings": "tuning", "balancers": "balancer"}
 
 
@@ -46,11 +47,11 @@ def methods(config: RunConfig) -> list[Method]:
         _offered(config, "fine-tune", t("Fine-tuning"), "schedules", "sequential"),
         _offered(config, "multi-task", t("Multi-task"), "schedules", "joint", both),
         _offered(config, "stilts", t("STILTs"), "schedules", "intermediate"),
-        _offered(config, "linear-probe", t("Linear probe"), "tunings", "head"),
-        _offered(config, "gradual", t("Gradual unfreezing"), "tunings", "gradual", then),
+        _offered(config, "linear-probe", t("Linear probe"), "tunings", "head", then),
+        _offered(config, "gradual", t("Gradual unfreezing"), "tunings", "gradual", then | {"tuning": ULMFIT}),
         _offered(config, "lora", t("LoRA"), "tunings", "lora", then),
         _offered(config, "adapters", t("Adapters"), "tunings", "adapter", then),
-        _offered(config, "per-context", t("Context-adaptive"), "tunings", "per-context"),
+        _offered(config, "per-context", t("Context-adaptive"), "tunings", "per-context", both),
         _offered(config, "l2sp", t("L2-SP"), "penalties", "l2sp", then),
         _offered(config, "dann", t("DANN"), "penalties", "dann", both),
         _offered(config, "pcgrad", t("PCGrad"), "balancers", "pcgrad", both),

@@ -28,7 +28,6 @@ class Distill(Guarding):
     name = "distill"
     version = 2
     title = "Answers as before (distillation)"
-    passes = 1 / 3
     adds = MappingProxyType({"weight": "+ {:g} · D(answers before, answers now)"})
 
     class Knobs(parts.Knobs):

@@ -27,6 +27,7 @@ class L2SP(parts.Penalty):
 
     name = "l2sp"
     version = 2
+    looks_back = True
     title = "Near the start (L2-SP)"
     adds = MappingProxyType({"weight": "+ {:g}/2 · ‖w − w_start‖²", "head": "+ {:g}/2 · ‖w of fresh heads‖²"})
 
