@@ -24,7 +24,8 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         left |= bool(before - now) and not phase.fresh
         before |= now
     tuning: Tuning = make("tunings", config.tuning)
-    learns = any(tuning.learning(make("backbones", config.backbone).layers(), config.optim.epochs - 1))
+    backbone: Backbone = make("backbones", config.backbone)
+    learns = any(tuning.learning(backbone.layers(), config.optim.epochs - 1))
     task, batch = config.task(), config.optim.batch
     return Facts(
         application=task.applications[0],
@@ -39,6 +40,9 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         fewest=min(batch, *(choice.size or batch for choice in config.contexts().values())),
         one_head=len({data.context(choice).labels for choice in config.contexts().values()}) == 1,
         writes=task.writes,
+        epochs=config.optim.epochs,
+        backbone=config.backbone.name,
+        pretrained=backbone.pretrained and not tuning.renewed(),
     )
 
 

@@ -29,7 +29,7 @@ class Facts:
     context go on to another; ``left``: whether a context is then trained on no more; ``learns``: whether anything of
     the backbone does; ``shares``: whether contexts have some of that in common; ``fewest``: the examples of a context
     in an update, at most; ``one_head``: whether all contexts have the same labels; ``writes``: whether answers are
-    texts.
+    texts; ``epochs``: of a phase; ``backbone``: its name; ``pretrained``: whether all its weights are, as a run begins.
     """
 
     application: str
@@ -44,6 +44,9 @@ class Facts:
     fewest: int
     one_head: bool
     writes: bool
+    epochs: int
+    backbone: str
+    pretrained: bool
 
 
 @dataclass(frozen=True)

@@ -141,9 +141,14 @@ def test_a_balancer_is_refused_or_weighs_what_contexts_share(name: str, tuning: 
     assert name == "dwa" or name in GRADIENT or [v["total"] for v in found] != [v["total"] for v in steps(plain)]
 
 
+def test_dwa_is_refused_where_no_epoch_is_left_for_a_weight_to_change() -> None:
+    with pytest.raises(BadInput, match="from epoch 3 on, and epochs is 2: choose at least 3 epochs"):
+        check(run(balancer=Choice(name="dwa"), optim=Optim(epochs=2)))
+
+
 @pytest.mark.parametrize("name", BALANCERS)
 def test_whatever_weighs_losses_that_grow_beyond_all_bounds_it_diverged(name: str) -> None:
-    wild = run(balancer=Choice(name=name), optim=Optim(epochs=2, min_updates=10, lr=1.0, head_lr=1.0, clip=1e30))
+    wild = run(balancer=Choice(name=name), optim=Optim(epochs=3, min_updates=10, lr=1.0, head_lr=1.0, clip=1e30))
     wild = wild.model_copy(update={"sources": tuple(one.model_copy(update={"weight": 1e37}) for one in wild.sources)})
     with pytest.raises(RunFailed, match=r"It diverged at step \d+: the loss grew beyond all bounds\. Lower "):
         steps(wild)

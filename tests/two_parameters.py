@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ctx.answers import Answers
 from ctx.model import Model
 from ctx.objectives import Begin
 from ctx.parts import Balancer, Choice
@@ -64,7 +65,14 @@ class Problem:
 
     def _begin(self, phase: Phase, task: str) -> Begin:
         return Begin(
-            model=self.model, phase=phase, source=None, before=(), heads=self.heads, losses=_nothing, task=task
+            model=self.model,
+            phase=phase,
+            source=None,
+            before=(),
+            heads=self.heads,
+            losses=_nothing,
+            answers=Answers(self.model),
+            task=task,
         )
 
     def update(self, balancer: Balancer, keys: tuple[str, ...] = ()) -> dict[str, float]:

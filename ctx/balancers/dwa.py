@@ -19,6 +19,8 @@ from ctx import parts
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+FEWEST = 3  # epochs: with two, no weight ever changes
+
 
 class Dwa(parts.Balancer):
     """A context whose loss fell less from one epoch to the next weighs more in the one after.
@@ -38,6 +40,16 @@ class Dwa(parts.Balancer):
         temperature: float = parts.knob(
             2.0, "T: the higher, the more alike the weights of all contexts.", ge=0.05, le=100, log=True
         )
+
+    @classmethod
+    def unfit(cls, facts: parts.Facts) -> str:
+        """There must be an epoch after two whose losses can be compared."""
+        if facts.together and facts.epochs < FEWEST:
+            return (
+                f"The balancer dwa sets weights by how losses fell from one epoch to the next, from epoch {FEWEST} on, "
+                f"and epochs is {facts.epochs}: choose at least {FEWEST} epochs, or the balancer fixed."
+            )
+        return super().unfit(facts)
 
     def begin(self, begin: parts.Begin) -> None:
         """No epoch has been yet."""

@@ -42,6 +42,12 @@ class L2SP(parts.Penalty):
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
         """Something must learn that did not begin afresh."""
+        if facts.learns and not facts.pretrained and not facts.handed:
+            return (
+                "The penalty l2sp holds layers near weights that know something, and with the backbone "
+                f"{facts.backbone} and the tuning {facts.tuning} some begin at random: choose a pretrained backbone "
+                "with reinit 0, or the schedule “One after the other (sequential)”."
+            )
         if facts.learns or (facts.handed and facts.one_head):
             return ""
         return (
