@@ -87,8 +87,8 @@ def with_source(**given: Any) -> RunConfig:
 METHODS: list[dict[str, Any]] = [
     {"balancer": Choice(name="pcgrad")},
     {"balancer": Choice(name="gradnorm")},
-    {"penalties": (Choice(name="l2sp"),)},
-    {"penalties": (Choice(name="l2sp"), Choice(name="coral"))},
+    {"penalties": (Choice(name="mmd"),)},
+    {"penalties": (Choice(name="mmd"), Choice(name="coral"))},
 ]
 
 
@@ -104,13 +104,20 @@ def test_a_method_takes_as_long_as_the_same_method_took(place: int) -> None:
         assert one_run_seconds(plain, [finished(plain, 800.0, without=left_out)]) == pytest.approx(800)
 
 
+@pytest.mark.parametrize(("tuning", "share"), [("lora", 2 / 3), ("bitfit", 2 / 3), ("full", 1.0)])
+def test_where_few_weights_learn_no_time_is_counted_for_the_gradients_of_the_others(tuning: str, share: float) -> None:
+    full = config(epochs=40, **SENTIMENT, backbone=Choice(name="minilm"), tuning=Choice(name="full"))
+    other = full.model_copy(update={"tuning": Choice(name=tuning)})
+    assert run_seconds(other) == pytest.approx(share * run_seconds(full), rel=0.1)
+
+
 def test_passes_that_a_method_adds_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, plain = with_source(penalties=(Choice(name="l2sp"),)), with_source()
+    asked, plain = with_source(penalties=(Choice(name="mmd"),)), with_source()
     seconds = run_seconds(plain)
     assert run_seconds(asked) == seconds
     machine.keep_speeds({1: 1e6})  # so slow that the layers' work is all there is
     slow = run_seconds(plain)
-    monkeypatch.setattr(part("penalties", "l2sp"), "passes", 1.0, raising=False)
+    monkeypatch.setattr(part("penalties", "mmd"), "passes", 1.0, raising=False)
     assert 1.5 * slow < run_seconds(asked) < 2 * slow
 
 

@@ -40,14 +40,17 @@ def run_seconds(config: RunConfig) -> float:
 def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
     """The same of those phases of its own that it trains, and its tests, at so many operations a second.
 
-    Of texts that an augmentation changes they run at every step, forwards alone: a third of the work.
+    For a token, twice a parameter's number of operations forwards, twice for the gradient that passes on, twice for its
+    own. Frozen layers run at every step for texts that an augmentation changes, forwards alone: a third of the work.
     """
     backbone: Backbone = make("backbones", config.backbone)
     frozen, _ = frozen_blocks(config)
     layers = backbone.parameters()
-    live = learned.live(config) + sum(backbone.decoder_parameters())
+    live, moved = (
+        count + sum(backbone.decoder_parameters()) for count in (learned.live(config), learned.moved(config))
+    )
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
-        live += sum(layers[1:frozen]) / 3
+        live, moved = (count + sum(layers[1:frozen]) / 3 for count in (live, moved))
     start, step = TOGETHER if kind_of(config) else (START_SECONDS, STEP_SECONDS)
     seconds = start + _writing_seconds(config, backbone, planned, rate)
     tokens = {key: machine.tokens(backbone, choice) for key, choice in config.contexts().items()}
@@ -63,7 +66,7 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
         most = config.optim.batch
         taken = phase.taken(phase.epochs * phase.updates)
         read = sum(n * min(most, config.contexts()[key].size or most) * tokens[key] for key, n in taken.items())
-        work = 6 * live * read * more / rate
+        work = (4 * live + 2 * moved) * read * more / rate
         seconds += (step + config.task().step_seconds) * sum(taken.values()) + work
     return seconds
 

@@ -94,6 +94,14 @@ def live(config: RunConfig) -> float:
     return work / config.optim.epochs
 
 
+def moved(config: RunConfig) -> float:
+    """How many parameters of layers, new ones too, have a gradient of their own, the mean over a phase's epochs."""
+    work = 0.0
+    for stretch in stretches(config):
+        work += (stretch.last - stretch.first + 1) * sum(block.own + block.new for block in stretch.blocks[1:])
+    return work / config.optim.epochs
+
+
 def epoch_at(plan: Sequence[Phase], step: int) -> int:
     """The epoch of its phase, counted from 0, that the update after ``step`` others belongs to; the last at the end."""
     for phase in plan:
