@@ -130,7 +130,7 @@ def test_l2sp_in_the_first_phase_pulls_to_where_that_began_and_copies_no_head() 
     assert set(penalty.state()) == {name for name in now if name.startswith("blocks.")}
 
 
-def test_l2sp_and_ewc_hold_at_most_one_copy_of_what_learns() -> None:
+def test_beside_the_weights_handed_over_l2sp_holds_nothing_and_ewc_one_number_a_weight() -> None:
     built = model()
     given = {name: p.detach().clone() for name, p in built.named_parameters()}
     for name, most in (("l2sp", 0), ("ewc", sum(p.numel() for p in built.parameters()))):

@@ -4,7 +4,7 @@ Kirkpatrick et al., Overcoming catastrophic forgetting in neural networks, PNAS 
 L(θ) = L_B(θ) + Σ λ/2 F_i (θ_i - θ*_A,i)². F is the diagonal of the empirical Fisher matrix at the weights handed over:
 the mean over labelled examples of the squared gradient of one example's loss, with the label that it has (Kunstner et
 al. 2019 on how this differs from the true one). After several phases one F and the latest θ* stand for all before
-(Huszár, PNAS 2018).
+(Huszár, PNAS 2018). θ* and F are two numbers for every weight that learns.
 """
 
 from __future__ import annotations
