@@ -95,6 +95,22 @@ def test_refusals_name_parts_as_the_page_shows_them() -> None:
     assert named <= shown
 
 
+def test_parts_that_mean_nothing_here_are_not_offered_and_it_is_said_why() -> None:
+    joint = both()
+    after = settings.change(joint, "schedule", "sequential")
+
+    def offered(config: RunConfig) -> dict[str, settings.Setting]:
+        return {one.name: one for one in settings.settings(config) if one.name in ("balancer", "tuning")}
+
+    assert set(offered(joint)["balancer"].options) == set(registry("balancers"))
+    assert offered(after)["balancer"].options == ("fixed",)
+    assert "Not here: " in offered(after)["balancer"].help
+    assert "each update sees one alone: choose the schedule" in offered(after)["balancer"].help
+    assert "per-context" in offered(joint)["tuning"].options
+    assert "per-context" not in offered(after)["tuning"].options
+    assert "module for each context" in offered(after)["tuning"].help.lower()
+
+
 def test_every_penalty_declares_what_it_adds_in_its_own_file() -> None:
     for name, cls in registry("penalties").items():
         assert cls.adds, name

@@ -7,7 +7,7 @@ from ctx.config import RunConfig, facts, frozen_blocks, frozen_parts
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import learned
-from ctx.parts import Backbone, Schedule
+from ctx.parts import Backbone, Choice, Schedule, Tuning
 from ctx.plan import Phase
 from ctx.registry import make, part, registry
 from ctx.study import training_sizes
@@ -207,4 +207,17 @@ def _off_optim(config: RunConfig, name: str) -> str:
         selected = [phase.select_on for phase in phases(config) if phase.select_on]
         if all(sizes.get(key, 0) < data.SELECT_FROM for key in selected):
             return t("Below {n} labels none are set aside to select on: the last weights are kept.", n=data.SELECT_FROM)
+    return ""
+
+
+def why_not(config: RunConfig, key: str, name: str) -> str:
+    """Why a tuning or a balancer means nothing on this backbone or with this schedule; "" where it does."""
+    try:
+        if key == "balancer":
+            return str(part("balancers", name).unfit(facts(config)))
+        if key == "tuning":
+            made: Tuning = make("tunings", Choice(name=name))
+            return made.unfit(facts(config), make("backbones", config.backbone))
+    except CtxError:
+        pass  # what is wrong is said elsewhere
     return ""

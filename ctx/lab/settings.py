@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 
 from ctx import data
 from ctx.checks import renewable
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, facts, frozen_parts
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, frozen_parts
 from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
-from ctx.lab.effect import why_off
-from ctx.parts import Augmentation, Backbone, Choice, Part, Tuning
+from ctx.lab.effect import why_not, why_off
+from ctx.parts import Augmentation, Backbone, Choice, Part
 from ctx.registry import OWNER, contexts, make, part, registry
 
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
@@ -214,11 +214,14 @@ def _parts(config: RunConfig) -> Iterator[Setting]:
     for key, kind in PARTS.items():
         choice: Choice = getattr(config, key)
         names = tuple(name for name, cls in registry(kind).items() if _fits(cls, application))
-        if key == "tuning":
-            names = tuple(name for name in names if name == choice.name or _means_something(config, name))
+        reasons = {name: why for name in names if name != choice.name and (why := why_not(config, key, name))}
         default = RunConfig.model_fields[key].default.name
         cls = part(kind, choice.name)
-        yield Setting(key, key, "choice", choice.name, default, cls.summary(), names)
+        help = cls.summary()
+        if reasons:
+            left_out = ", ".join(part(kind, name).shown() for name in reasons)
+            help += " " + t("Not here: {names}. {why}", names=left_out, why=next(iter(reasons.values())))
+        yield Setting(key, key, "choice", choice.name, default, help, tuple(n for n in names if n not in reasons))
         for one in _fields(key, key, cls.Knobs, choice.knobs):
             if one.name == "backbone.path":
                 one = replace(one, kind="choice", options=tuple(map(str, cls.offered())))
@@ -233,15 +236,6 @@ def _fits(cls: type[Part], application: tuple[str, ...]) -> bool:
     if issubclass(cls, Backbone) and "path" in cls.Knobs.model_fields and not cls.offered():
         return False
     return not serves or bool(set(serves) & set(application))
-
-
-def _means_something(config: RunConfig, tuning: str) -> bool:
-    """Whether a tuning does on this backbone, with this schedule."""
-    try:
-        made: Tuning = make("tunings", Choice(name=tuning))
-        return not made.unfit(facts(config), make("backbones", config.backbone))
-    except CtxError:
-        return True  # what is wrong is said elsewhere
 
 
 def _lists(config: RunConfig) -> Iterator[Setting]:
