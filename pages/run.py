@@ -7,7 +7,7 @@ from ctx.ui import page
 
 page.guard()
 
-from ctx.ui import runs_detail, runs_one, runs_watch  # noqa: E402
+from ctx.ui import runs_detail, runs_inside, runs_one, runs_watch  # noqa: E402
 
 page.style()
 store = page.store()
@@ -16,6 +16,7 @@ title.subheader(t("Run"), anchor=False)
 run = runs_one.pick(store)
 if run is not None:
     runs_watch.follow(store, run)
+    runs_inside.show(run, t("This run, update by update."))
     runs_detail.sections(run)
     runs_one.describe(store, run)
 with link:  # last, when the address holds all that is shown

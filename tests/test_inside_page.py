@@ -98,6 +98,15 @@ def test_why_there_are_no_curves_is_said_with_what_to_choose() -> None:
     assert inside.why_uncompared(asked(), looked | told(cosine__source=[1])) == ""
 
 
+def test_terms_of_penalties_are_curves_of_their_own_and_several_of_one_have_their_names() -> None:
+    run = told(weighted__target=[1, 2], term__dann__domain=[3, 1], term__l2sp__start=[0, 1], term__l2sp__head=[1, 1])
+    found = inside.terms(run)
+    assert found["dann/domain"][1].tolist() == [3, 1]
+    names = inside.share_names(found, {})
+    dann, l2sp = "Contexts can't be told apart (DANN)", "Near the start (L2-SP)"
+    assert names == {"dann/domain": dann, "l2sp/start": f"{l2sp}: start", "l2sp/head": f"{l2sp}: head"}
+
+
 def asked(**changes: object) -> RunConfig:
     config = sample("sentiment")
     assert config is not None

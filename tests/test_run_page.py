@@ -46,6 +46,16 @@ def test_a_finished_run_shows_results_curves_classes_and_confusions(joint: Run) 
     assert app.dataframe[1].value.columns.tolist() == ["class", "precision", "recall", "f1", "support"]
 
 
+def test_what_happens_inside_is_drawn_for_any_run(joint: Run) -> None:
+    app = opened("run", run=joint.id)
+    before = len(app.get("plotly_chart"))
+    app.session_state["inside"] = True
+    app.run()
+    assert not app.exception
+    assert any("**Shares of the loss**" in one.value for one in app.markdown)
+    assert len(app.get("plotly_chart")) > before
+
+
 def test_the_first_characters_of_an_id_are_enough(joint: Run) -> None:
     app = opened("run", run=joint.id[:8])
     assert not app.exception

@@ -54,6 +54,11 @@ def shares(run: Told) -> dict[str, Series]:
     return {part: binned((examples(run, steps), size / whole)) for part, size in sizes.items()}
 
 
+def terms(run: Told) -> dict[str, Series]:
+    """What each penalty adds to the loss, by "penalty/term", over the examples seen."""
+    return {name: binned(series) for name, series in _named(run, "term/").items()}
+
+
 def _at(steps: np.ndarray, found: Series) -> np.ndarray:
     """The sizes of values at these steps, 0 where there are none."""
     out = np.zeros(len(steps))
@@ -135,8 +140,13 @@ def said(penalty: str, name: str) -> str:
 
 
 def share_names(parts: Mapping[str, Series], contexts: Mapping[str, str]) -> dict[str, str]:
-    """What the parts of a loss are called: contexts by their names, a penalty's term by its title."""
-    return {part: contexts.get(part) or titled(part.partition("/")[0]) for part in parts}
+    """What parts of a loss are called: contexts by their names, the only term of a penalty by its title alone."""
+    found = {}
+    for part in parts:
+        penalty, _, term = part.partition("/")
+        several = sum(other.startswith(f"{penalty}/") for other in parts) > 1
+        found[part] = contexts.get(part) or (f"{titled(penalty)}: {term}" if several else titled(penalty))
+    return found
 
 
 def why_none(config: RunConfig, run: Told) -> str:

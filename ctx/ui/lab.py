@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ctx.i18n import t
 from ctx.lab.answer import Answer
 from ctx.lab.link import View
-from ctx.ui import lab_answer, lab_curves, lab_data, lab_inside, lab_next, lab_sentences, lab_setup, page, state
+from ctx.ui import lab_answer, lab_curves, lab_data, lab_next, lab_sentences, lab_setup, page, runs_inside, state
 
 SPREAD = 0.8, 1.2  # so that a class that pressed Train together doesn't come back together for ever
 AT_EASE, GONE_SECONDS = 10, 60.0  # viewers that are served at full pace; seconds after which one counts as gone
@@ -93,7 +93,7 @@ def _draw(view: View, found: Answer) -> None:
             lab_sentences.show(found)
         with st.container():
             lab_curves.show(found)
-            lab_inside.show(found)
+            runs_inside.of_study(found)
 
 
 def more(view: View) -> None:

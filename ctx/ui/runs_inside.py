@@ -1,4 +1,4 @@
-"""What happens inside the updates of one draw: shares of the loss, whether gradients agree, lengths, rates, weights."""
+"""What happens inside the updates of one run: shares of the loss, whether gradients agree, lengths, rates, weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ctx.lab import best_lam, inside
 from ctx.lab.answer import Answer
 from ctx.lab.names import short
 from ctx.readings import Curves
-from ctx.records import Series
+from ctx.records import Run, Series
 from ctx.registry import part
 from ctx.store import Store
 from ctx.ui import page
@@ -25,19 +25,24 @@ SECONDS = 30  # that a list of runs is kept for
 EVERY = 30  # updates between two looks, at least (`ctx.inside`)
 
 
-def show(found: Answer) -> None:
+def of_study(found: Answer) -> None:
     """Of the chosen arm's latest draw that has begun."""
     runs = [(draw, run) for arm, draw, run in found.rows if arm == found.chosen and run.state != "queued"]
     if not runs:
         return
     draw, run = max(runs, key=lambda one: (one[1].state == "running", -one[0]))
+    show(run, t("Draw {n}, update by update.", n=draw + 1))
+
+
+def show(run: Run, what: str) -> None:
+    """Of one run, in a part of the page that can be opened; ``what``: a sentence that says of which."""
     with st.expander(t("What happens inside"), key="inside", on_change="rerun") as opened:
         if not opened.open:
             return
         read = page.readings().curves(run, inside.NAMES)
-        said = t("Draw {n}, update by update. Gradients and rates are looked at every {every} updates or more.")
-        st.caption(said.format(n=draw + 1, every=EVERY))
-        names = {key: short(choice.id) for key, choice in found.config.contexts().items()}
+        said = t("Gradients and rates are looked at every {every} updates or more.", every=EVERY)
+        st.caption(f"{what} {said}")
+        names = {key: short(choice.id) for key, choice in run.config.contexts().items()}
         for why in (inside.why_none(run.config, read.told), inside.why_uncompared(run.config, read.told)):
             if why:
                 st.caption(page.literal(why))
@@ -49,6 +54,7 @@ def show(found: Answer) -> None:
             _agreement(read, names)
             _rates(read)
         _lam(read, run.config, names)
+        _terms(read)
         _penalties(read)
 
 
@@ -138,6 +144,13 @@ def _across(curves: Mapping[str, Series], best: best_lam.Tried | None) -> list[c
     last = max(float(x[-1]) for x, _ in curves.values())
     name = t("the best fixed λ")
     return [charts.Line(name, [0.0, last], [best.lam, best.lam], charts.REFERENCE, bold=True, dash="dash")]
+
+
+def _terms(read: Curves) -> None:
+    curves = inside.terms(read.told)
+    means = t("What each penalty adds to the loss that an update minimises, as it is weighed.")
+    titles = t("Terms of the penalties"), t("term")
+    _lines(read, "terms", titles, means, curves, inside.share_names(curves, {}))
 
 
 def _penalties(read: Curves) -> None:
