@@ -185,6 +185,8 @@ class Decoder(nn.Module):
 
     bias: Tensor | None
 
+    pretrained = True  # for penalties that hold what was learnt before
+
     def __init__(self, model: Any, begin: Sequence[int], end: int, never: Sequence[int] = ()) -> None:
         super().__init__()
         self.decoder, self.output = model.get_decoder(), model.get_output_embeddings()

@@ -117,3 +117,11 @@ def check_gradients(value: Callable[[], Tensor], tensors: Sequence[Tensor]) -> f
 
 def weights(built: Model) -> list[Tensor]:
     return list(learning(built).values())
+
+
+def total(penalty: Penalty, seen: Step) -> torch.Tensor:
+    return torch.stack(list(penalty.terms(seen).values())).sum()
+
+
+BOTH = {"source": batch(2, 6), "target": batch(3, 5)}
+TARGET = {"target": BOTH["target"]}

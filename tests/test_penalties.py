@@ -9,22 +9,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from penalised import CLASSES, WIDTH, batch, begin, check_gradients, differences, model, moved, part, step, weights
+from penalised import (
+    BOTH,
+    CLASSES,
+    TARGET,
+    WIDTH,
+    batch,
+    begin,
+    check_gradients,
+    differences,
+    model,
+    moved,
+    part,
+    step,
+    total,
+    weights,
+)
 from scipy.special import log_softmax, rel_entr, softmax
 
 from ctx import distance
 from ctx.batches import Encoded
-from ctx.parts import Penalty, Step
+from ctx.parts import Step
 from ctx.plan import Phase, constant
-from ctx.pull import PIECE, pull
 
-BOTH = {"source": batch(2, 6), "target": batch(3, 5)}
-TARGET = {"target": BOTH["target"]}
 JOINT = Phase("joint", 1, 10, {"source": constant(1), "target": constant(1)})
-
-
-def total(penalty: Penalty, seen: Step) -> torch.Tensor:
-    return torch.stack(list(penalty.terms(seen).values())).sum()
 
 
 def features(seed: int, rows: int, **more: Any) -> torch.Tensor:
@@ -93,73 +101,6 @@ def test_the_discriminators_loss_and_accuracy_are_those_of_a_logistic_classifier
     p, q = (1 / (1 + np.exp(-(x.numpy() @ weight[0] + bias[0]))) for x in (source, target))
     assert found["domain"].item() == pytest.approx(0.5 * (-np.log(1 - p).mean() - np.log(q).mean()), rel=1e-5)
     assert penalty.told()["accuracy"] == pytest.approx(((p < 0.5).mean() + (q > 0.5).mean()) / 2)
-
-
-def test_l2sp_is_half_alpha_times_the_squared_way_and_half_beta_times_a_fresh_heads_square() -> None:
-    built, penalty = model(), part("l2sp", weight=0.6, head=0.2)
-    given = moved(built)
-    now = {name: p.detach().numpy() for name, p in built.named_parameters()}
-    penalty.begin(begin(built, given, ("old", "new")))
-    found = penalty.terms(step(built, TARGET, begin(built, given, ("old", "new"))))
-    way = sum(((now[name] - given[name].numpy()) ** 2).sum() for name in now if ".new." not in name)
-    size = sum((value**2).sum() for name, value in now.items() if ".new." in name)
-    assert found["start"].item() == pytest.approx(0.3 * way, rel=1e-12)
-    assert found["head"].item() == pytest.approx(0.1 * size, rel=1e-12)
-
-
-def test_a_tensor_of_many_pieces_is_pulled_as_a_whole() -> None:
-    torch.manual_seed(0)
-    w, start, firm = (torch.randn(7, PIECE // 3, dtype=torch.float64) for _ in range(3))
-    w.requires_grad_()
-    (3 * pull([w], [start], [firm])).backward()
-    assert pull([w], [start], [firm]).item() == pytest.approx((firm * (w - start) ** 2).sum().item() / 2, rel=1e-12)
-    assert torch.allclose(w.grad, 3 * firm * (w - start), rtol=1e-15, atol=0)
-
-
-def test_l2sp_in_the_first_phase_pulls_to_where_that_began_and_copies_no_head() -> None:
-    built, penalty = model(), part("l2sp", weight=2.0)
-    started = begin(built)
-    penalty.begin(started)
-    assert total(penalty, step(built, TARGET, started)).item() == 0
-    before = moved(built)
-    found = penalty.terms(step(built, TARGET, started))
-    now = dict(built.named_parameters())
-    way = sum(float((now[n].detach() - before[n]).square().sum()) for n in now if n.startswith("blocks."))
-    assert set(found) == {"start"}
-    assert found["start"].item() == pytest.approx(way, rel=1e-12)
-    assert set(penalty.state()) == {name for name in now if name.startswith("blocks.")}
-
-
-def test_beside_the_weights_handed_over_l2sp_holds_nothing_and_ewc_one_number_a_weight() -> None:
-    built = model()
-    given = {name: p.detach().clone() for name, p in built.named_parameters()}
-    for name, most in (("l2sp", 0), ("ewc", sum(p.numel() for p in built.parameters()))):
-        penalty = part(name)
-        penalty.begin(begin(built, given))
-        penalty.terms(step(built, TARGET, begin(built, given)))
-        assert sum(value.numel() for value in penalty.state().values()) == most
-        held: Any = penalty
-        assert held.start.given is given
-        assert held.start.own == {}
-
-
-def test_a_layer_that_begins_to_learn_later_is_pulled_to_where_it_was() -> None:
-    built = model()
-    built.requires_grad_(False)
-    built.heads["old"].requires_grad_(True)
-    given = {name: p.detach().clone() for name, p in built.named_parameters()}
-    for penalty in (part("l2sp", weight=2.0), part("ewc", weight=2.0)):
-        started = begin(built, given if penalty.name == "ewc" else None)
-        penalty.begin(started)
-        first = penalty.terms(step(built, TARGET, started))
-        built.requires_grad_(True)
-        assert total(penalty, step(built, TARGET, started)).item() == 0
-        before = moved(built)
-        assert total(penalty, step(built, TARGET, started)).item() > 0
-        built.load_state_dict(before)
-        built.requires_grad_(False)
-        built.heads["old"].requires_grad_(True)
-        assert set(first) == (set() if penalty.name == "l2sp" else {"kept"})
 
 
 def test_coral_is_the_papers_distance_of_covariances() -> None:

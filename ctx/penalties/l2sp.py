@@ -1,8 +1,8 @@
 """l2sp: weights are held near those that a phase began with.
 
 Li, Grandvalet & Davoine, Explicit Inductive Bias for Transfer Learning with Convolutional Networks, ICML 2018, eq. 3:
-Ω(w) = α/2 ‖w_S - w_S⁰‖² + β/2 ‖w_S̄‖². w_S is the backbone, and a head that an earlier context trained; w_S̄ are heads
-that begin afresh.
+Ω(w) = α/2 ‖w_S - w_S⁰‖² + β/2 ‖w_S̄‖². w_S is the backbone, and a head that an earlier context trained or that came
+with it; w_S̄ are heads that begin afresh.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class L2SP(parts.Penalty):
         """Note where the phase begins, and which heads do so afresh."""
         self.start = Start(begin)
         kept = {id(begin.heads[key]) for key in begin.before if self.start.given}
+        kept |= {id(one) for one in begin.model.heads.values() if getattr(one, "pretrained", False)}  # a decoder
         self.fresh = {id(p) for one in begin.model.heads.values() if id(one) not in kept for p in one.parameters()}
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:
