@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from ctx.balancing import Gradients, product, products
 from ctx.model import Model
-from ctx.plan import Phase
+from ctx.plan import LOOK_EVERY, Phase
 
-EVERY, LOOKS = 30, 60  # updates between two looks, at least; looks at a phase, at most
+LOOKS = 60  # at a phase, at most
 
 
 def looks(phase: Phase) -> frozenset[int]:
@@ -26,7 +26,7 @@ def looks(phase: Phase) -> frozenset[int]:
     that are resumed, or share it, look at the same ones.
     """
     updates, several = phase.epochs * phase.updates, len(phase.weights) > 1
-    every, found, at = max(EVERY, updates // LOOKS), [], 0
+    every, found, at = max(LOOK_EVERY, updates // LOOKS), [], 0
     while at < updates:
         if several and len(phase.active(at)) < 2:
             at += 1

@@ -23,6 +23,7 @@ class Progress(float):
         return made
 
 
+LOOK_EVERY = 30  # updates between two looks at gradients, at least (`ctx.inside`)
 Weight = Callable[[float], float]  # λ as a function of a phase's progress in [0, 1]
 Shape = Literal["constant", "linear", "cosine", "step"]
 

@@ -14,6 +14,7 @@ from ctx.i18n import t
 from ctx.lab import best_lam, inside
 from ctx.lab.answer import Answer
 from ctx.lab.names import short
+from ctx.plan import LOOK_EVERY
 from ctx.readings import Curves
 from ctx.records import Run, Series
 from ctx.registry import part
@@ -22,7 +23,6 @@ from ctx.ui import page
 
 COLOURS = (charts.BOTH, *charts.MORE, charts.REFERENCE)
 SECONDS = 30  # that a list of runs is kept for
-EVERY = 30  # updates between two looks, at least (`ctx.inside`)
 
 
 def of_study(found: Answer) -> None:
@@ -40,7 +40,7 @@ def show(run: Run, what: str) -> None:
         if not opened.open:
             return
         read = page.readings().curves(run, inside.NAMES)
-        said = t("Gradients and rates are looked at every {every} updates or more.", every=EVERY)
+        said = t("Gradients and rates are looked at every {every} updates or more.", every=LOOK_EVERY)
         st.caption(f"{what} {said}")
         names = {key: short(choice.id) for key, choice in run.config.contexts().items()}
         for why in (inside.why_none(run.config, read.told), inside.why_uncompared(run.config, read.told)):

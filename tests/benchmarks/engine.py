@@ -32,12 +32,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctx import inside
 from ctx.batches import Batch
 from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical
 from ctx.heads import Group
 from ctx.model import Model
 from ctx.parts import Choice
+from ctx.plan import LOOK_EVERY
 from ctx.prefix import Memo
 from ctx.setup import Setup, deterministic
 from ctx.train import Trainer
@@ -83,7 +83,7 @@ class Costs:
     def run(self, updates: int, n: int) -> float:
         """Of a run of so many updates an epoch, by round ``n``."""
         compared = max(0.0, median(self.compared)) if self.compared else 0.0
-        update = self.update[n] + compared / inside.EVERY
+        update = self.update[n] + compared / LOOK_EVERY
         return EPOCHS * (updates * update + median(self.look)) + median(self.test) + self.begin
 
 

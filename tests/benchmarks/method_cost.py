@@ -25,6 +25,7 @@ import torch
 from ctx import inside
 from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical
 from ctx.parts import Choice
+from ctx.plan import LOOK_EVERY
 from ctx.setup import Setup
 from ctx.state import Event
 from ctx.train import Trainer
@@ -108,7 +109,7 @@ def main() -> None:
         row = f"{1000 * median(taken[arm]):.0f} | {median(ratios):.3f} | {min(ratios):.3f} to {max(ratios):.3f}"
         print(f"| {arm} | {row} | {once if once > 1 else 0:.0f} |")
         if arm == COSINES:
-            print(f"| {arm}, every {inside.EVERY} updates | | {1 + (median(ratios) - 1) / inside.EVERY:.3f} | | |")
+            print(f"| {arm}, every {LOOK_EVERY} updates | | {1 + (median(ratios) - 1) / LOOK_EVERY:.3f} | | |")
 
 
 if __name__ == "__main__":
