@@ -77,7 +77,7 @@ def test_other_settings_do_not_count(store: Store) -> None:
     others = [
         fixed(store, 1.0, target=target),
         fixed(store, 1.0, tuning=Choice(name="head")),
-        fixed(store, 1.0, balancer=Choice(name="dwa")),
+        fixed(store, 1.0, balancer=Choice(name="pcgrad")),
         fixed(store, 1.0, schedule=moving),
         fixed(store, 1.0, schedule=Choice(name="sequential")),
         fixed(store, 1.0, penalties=(Choice(name="coral"),)),
