@@ -45,6 +45,7 @@ def template(dark: bool = False) -> go.layout.Template:
     """The look of every chart; ``dark`` for files that are made without a page."""
     ink, grid = ("#E8E8E8", "#3A3A3A") if dark else ("#31333F", "#E3E5EA")
     axis = {"gridcolor": grid, "zeroline": False, "automargin": True, "title": {"standoff": 8}, "linecolor": grid}
+    axis["exponentformat"] = "power"  # not 800µ
     return go.layout.Template(
         layout={
             "font": {"family": "Source Sans, Segoe UI, Helvetica, Arial, sans-serif", "size": 13, "color": ink},

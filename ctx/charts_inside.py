@@ -13,10 +13,15 @@ CONFLICT = "rgba(213, 94, 0, .12)"
 LOW, HIGH = (86, 180, 233), (0, 45, 90)  # the lowest layer's colour and the highest's
 
 
+def colours(parts: Sequence[str]) -> dict[str, str]:
+    """Of the parts of a loss, the same in all charts of a run."""
+    others = iter((*MORE, BOTH, REFERENCE) * len(parts))
+    return {part: {"source": SOURCE, "target": TARGET}.get(part) or next(others) for part in parts}
+
+
 def stacked(parts: Mapping[str, Series], names: Mapping[str, str], title: str) -> go.Figure:
     """Shares that add up to one, over the examples seen. ``names``: what the legend says of each."""
-    own = {"source": SOURCE, "target": TARGET}
-    others = iter((*MORE, BOTH, REFERENCE) * len(parts))
+    colour = colours(list(parts))
     chart = figure(260, "shares")
     chart.add_traces(
         [
@@ -25,7 +30,7 @@ def stacked(parts: Mapping[str, Series], names: Mapping[str, str], title: str) -
                 y=y,
                 mode="lines",
                 stackgroup="one",
-                line={"width": 0.5, "color": own.get(part) or next(others)},
+                line={"width": 0.5, "color": colour[part]},
                 name=literal(names[part]),
                 hovertemplate=f"{literal(names[part])}: %{{y:.0%}}<extra></extra>",
             )

@@ -44,7 +44,7 @@ def shares(run: Told) -> dict[str, Series]:
 
     By "source", "target" and the like, or "penalty/term"; nothing where there is only one.
     """
-    parts = {name.partition("/")[2]: name for name in run if name.startswith(("weighted/", "term/"))}
+    parts = parts_of(run)
     if len(parts) < 2:
         return {}
     steps = np.unique(np.concatenate([run[name][0] for name in parts.values()]))
@@ -52,6 +52,11 @@ def shares(run: Told) -> dict[str, Series]:
     whole = np.sum(list(sizes.values()), axis=0)
     whole[whole == 0] = 1
     return {part: binned((examples(run, steps), size / whole)) for part, size in sizes.items()}
+
+
+def parts_of(run: Told) -> dict[str, str]:
+    """The parts of the loss, "source", "target" and the like, or "penalty/term", and what each is logged as."""
+    return {name.partition("/")[2]: name for name in run if name.startswith(("weighted/", "term/"))}
 
 
 def terms(run: Told) -> dict[str, Series]:

@@ -148,9 +148,10 @@ def _across(curves: Mapping[str, Series], best: best_lam.Tried | None) -> list[c
 
 def _terms(read: Curves) -> None:
     curves = inside.terms(read.told)
+    colours = charts_inside.colours(list(inside.parts_of(read.told)))
     means = t("What each penalty adds to the loss that an update minimises, as it is weighed.")
     titles = t("Terms of the penalties"), t("term")
-    _lines(read, "terms", titles, means, curves, inside.share_names(curves, {}))
+    _lines(read, "terms", titles, means, curves, inside.share_names(curves, {}), colours)
 
 
 def _penalties(read: Curves) -> None:
