@@ -29,12 +29,13 @@ SLOTS = 2
 LONE = 3  # runs of the arm that has the machine to itself, before and after the others
 
 
-def config(seed: int) -> RunConfig:
+def config(seed: int, layers: int = 5) -> RunConfig:
+    """A short run with so many of 6 layers frozen."""
     return RunConfig(
         sources=(SourceChoice(id="sentiment/tweets", size=160),),
         target=ContextChoice(id="sentiment/editorials", size=20),
         schedule=Choice(name="joint", knobs={"lam": 0.1}),
-        tuning=Choice(name="freeze", knobs={"layers": 5}),
+        tuning=Choice(name="freeze", knobs={"layers": layers}),
         optim=Optim(epochs=2, min_updates=10),
         seed=seed,
     )

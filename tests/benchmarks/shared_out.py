@@ -18,25 +18,14 @@ from statistics import median
 
 import psutil
 
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
+from ctx.config import canonical
 from ctx.dispatch import ensure
 from ctx.manifest import cores
-from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.worker import learn_speed
+from tests.benchmarks.queued import config
 
-WORKERS = (2, 1)
-
-
-def config(seed: int) -> RunConfig:
-    return RunConfig(
-        sources=(SourceChoice(id="sentiment/tweets", size=160),),
-        target=ContextChoice(id="sentiment/editorials", size=20),
-        schedule=Choice(name="joint", knobs={"lam": 0.1}),
-        tuning=Choice(name="freeze", knobs={"layers": 4}),
-        optim=Optim(epochs=2, min_updates=10),
-        seed=seed,
-    )
+WORKERS, FROZEN = (2, 1), 4
 
 
 def started(place: Path, workers: int) -> Store:
@@ -45,7 +34,7 @@ def started(place: Path, workers: int) -> Store:
     store = open_store()
     learn_speed(store)
     ensure(store.url)
-    job = store.add_job("encode", config(0).model_dump(mode="json"))
+    job = store.add_job("encode", config(0, FROZEN).model_dump(mode="json"))
     while store.job(job.id).state not in ("done", "failed"):
         time.sleep(0.1)
     return store
@@ -54,7 +43,7 @@ def started(place: Path, workers: int) -> Store:
 def seconds(store: Store, seeds: range, workers: int) -> float:
     """Of a study with these draws."""
     began = time.perf_counter()
-    study = store.add_study("shared out", {}, [("chosen", seed, canonical(config(seed))) for seed in seeds])
+    study = store.add_study("shared out", {}, [("chosen", seed, canonical(config(seed, FROZEN))) for seed in seeds])
     while True:
         runs = [run for _, _, run in store.study_runs(study.id)]
         if all(run.state in ("done", "failed") for run in runs):
