@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from adapted import CAFES, CHINESE, GADGETS, PER_CONTEXT, config, models, moved,
 from torch import nn
 
 from ctx import adapters, nearest
-from ctx.batches import Encoded, rows_of
+from ctx.batches import rows_of
 from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical, check
 from ctx.errors import BadInput
 from ctx.lab import learned
@@ -66,7 +68,7 @@ def test_a_context_not_learnt_from_has_the_nearest_module_and_it_is_said(
     trainer, _, final = trained(unseen(models, tuning, unseen="nearest"))
     assert final["modules"] == {"source": [CAFES], "source.2": [CHINESE], "target": [CAFES]}
     rows = trainer.setup.rows["target"].encoded
-    as_cafes = Encoded(**(vars(rows) | {"name": "", "context": CAFES, "drawn": {}}))
+    as_cafes = replace(rows, name="", context=CAFES, drawn={})
     with torch.inference_mode():
         wanted = trainer.model.eval().run(as_cafes.batch(np.arange(6)))
     assert torch.equal(outputs(trainer.model, trainer.setup), wanted)
