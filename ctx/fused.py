@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ctx import products
 from ctx.adapters import Thin, Update, mapped, raised, update
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ NEVER = -1e30  # added to the score of a key that is padding
 class Places(NamedTuple):
     """Where the tokens of a batch stand in attention. Indices of rows ``[D]``, a head's numbers each.
 
-    ``three`` ``[3 B A T]``: of ``[N + 1, 3, A, D]`` as ``[3, B, A, T, D]``, the last of N + 1 standing for padding;
-    ``one`` ``[B A T]``: of ``[N + 1, A, D]`` as ``[B, A, T, D]``; ``three_back`` ``[N 3 A]``, ``one_back`` ``[N A]``:
-    the other way. ``keys`` ``[B, 1, 1, T]`` is added to scores.
+    ``three`` ``[3 B A T]``: of ``[N, 3, A, D]`` as ``[3, B, A, T, D]``, any of N standing for padding, which nothing
+    sees; ``one`` ``[B A T]``: of ``[N + 1, A, D]`` as ``[B, A, T, D]``, the last of N + 1 standing for padding;
+    ``three_back`` ``[N 3 A]``, ``one_back`` ``[N A]``: the other way. ``keys`` ``[B, 1, 1, T]`` is added to scores.
     """
 
     three: Tensor
@@ -146,7 +147,7 @@ def places(batch: Batch, heads: int) -> Places:
     own = torch.full((rows * length,), len(real)).index_copy_(0, batch.real, torch.arange(len(batch.real)))
     own = own.view(rows, 1, length)
     head, part = torch.arange(heads), torch.arange(3)
-    three = ((own * 3 + part[:, None, None, None]) * heads + head[:, None]).flatten()
+    three = ((own.clamp(max=len(real) - 1) * 3 + part[:, None, None, None]) * heads + head[:, None]).flatten()
     one_back = ((real // length * heads)[:, None] + head) * length + (real % length)[:, None]
     three_back = part[:, None] * (rows * heads * length) + one_back[:, None]
     keys = torch.zeros(rows, 1, 1, length).masked_fill_(~batch.mask[:, None, None], NEVER)
@@ -197,9 +198,7 @@ class Fused(torch.autograd.Function):
         wq, bq, wk, bk, wv, bv, w_out, b_out, gain_a, bias_a, w_inner, b_inner, w_outer, b_outer, gain_b, bias_b = given
         (count, width), (rows, length), heads = x.shape, (at.keys.shape[0], at.keys.shape[3]), layer.heads
         w_three = torch.cat([wq, wk, wv])
-        three = x.new_empty(count + 1, 3 * width)
-        three[count] = 0
-        torch.addmm(torch.cat([bq, bk, bv]), x, w_three.t(), out=three[:count])
+        three = products.linear(x, w_three, torch.cat([bq, bk, bv]))
         parts = three.view(-1, width // heads).index_select(0, at.three)
         query, key, value = parts.view(3, rows * heads, length, width // heads)
         scores = torch.bmm(query, key.transpose(1, 2)).mul_((width // heads) ** -0.5)
@@ -210,11 +209,11 @@ class Fused(torch.autograd.Function):
         mixed = torch.bmm(_times(seen, factors_seen), value)
         mixed = mixed.view(-1, width // heads).index_select(0, at.one_back).view(count, width)
         factors_a, factors_b = factors(x.shape, layer.dropout[1]), factors(x.shape, layer.dropout[1])
-        sum_a = _plus(x, torch.addmm(b_out, mixed, w_out.t()), factors_a)
+        sum_a = _plus(x, products.linear(mixed, w_out, b_out), factors_a)
         states, mean_a, rstd_a = torch.native_layer_norm(sum_a, (width,), gain_a, bias_a, layer.eps)
-        inner = torch.addmm(b_inner, states, w_inner.t())
+        inner = products.linear(states, w_inner, b_inner)
         active = nn.functional.gelu(inner)
-        sum_b = _plus(states, torch.addmm(b_outer, active, w_outer.t()), factors_b)
+        sum_b = _plus(states, products.linear(active, w_outer, b_outer), factors_b)
         out: Tensor
         out, mean_b, rstd_b = torch.native_layer_norm(sum_b, (width,), gain_b, bias_b, layer.eps)
         ctx.at, ctx.updates = at, layer.updates
@@ -234,16 +233,19 @@ class Fused(torch.autograd.Function):
         pairs: list[Tensor | None] = []  # of weights and biases, from the last to the first
 
         def linear(into: Tensor, read: Tensor, place: int) -> None:
-            pairs[:0] = [into.t() @ read if wanted[place] else None, into.sum(0) if wanted[place + 1] else None]
+            pairs[:0] = [
+                products.outer(into, read) if wanted[place] else None,
+                into.sum(0) if wanted[place + 1] else None,
+            ]
             thin.take(into, read, place)
 
         d_b, d_gain, d_bias = _normed(grad, kept.sum_b, kept.mean_b, kept.rstd_b, kept.gain_b, kept.bias_b)
         pairs[:0] = [d_gain, d_bias]
         d_outer = _times(d_b, kept.factors_b)
         linear(d_outer, kept.active, 12)
-        d_inner = aten.gelu_backward(d_outer @ kept.w_outer, kept.inner)
+        d_inner = aten.gelu_backward(products.back(d_outer, kept.w_outer), kept.inner)
         linear(d_inner, kept.states, 10)
-        d_states = torch.addmm(d_b, d_inner, kept.w_inner)
+        d_states = products.back(d_inner, kept.w_inner, d_b)
         d_a, d_gain, d_bias = _normed(d_states, kept.sum_a, kept.mean_a, kept.rstd_a, kept.gain_a, kept.bias_a)
         pairs[:0] = [d_gain, d_bias]
         d_out = _times(d_a, kept.factors_a)
@@ -251,12 +253,12 @@ class Fused(torch.autograd.Function):
         if not (first or any(wanted[:6]) or any(place < 6 for place, _ in ctx.updates)):
             return (None, None, None, *[None] * 6, *pairs, *thin.found)
         d_three, width = _attended(kept, ctx.at, d_out), kept.x.shape[1]
-        weights = torch.split(d_three.t() @ kept.x, width) if any(wanted[:6:2]) else [None] * 3
+        weights = torch.split(products.outer(d_three, kept.x), width) if any(wanted[:6:2]) else [None] * 3
         biases = torch.split(d_three.sum(0), width)
         pairs[:0] = [one for pair in zip(weights, biases, strict=True) for one in pair]
         for place, into in zip((0, 2, 4), torch.split(d_three, width, 1), strict=True):
             thin.take(into, kept.x, place)
-        return (torch.addmm(d_a, d_three, kept.w_three) if first else None, None, None, *pairs, *thin.found)
+        return (products.back(d_three, kept.w_three, d_a) if first else None, None, None, *pairs, *thin.found)
 
 
 def _normed(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -271,9 +273,7 @@ def _normed(grad: Tensor, *kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _attended(kept: Kept, at: Places, d_out: Tensor) -> Tensor:
     """Through attention: of queries, keys and values side by side ``[N, 3 W]``."""
     (count, width), size = d_out.shape, kept.query.shape[-1]
-    d_mixed = d_out.new_empty(count + 1, width)
-    d_mixed[count] = 0
-    torch.mm(d_out, kept.w_out, out=d_mixed[:count])
+    d_mixed = nn.functional.pad(products.back(d_out, kept.w_out), (0, 0, 0, 1))  # a row of zeros, for padding
     d_mixed = d_mixed.view(-1, size).index_select(0, at.one).view_as(kept.query)
     d_parts = kept.query.new_empty(3, *kept.query.shape)
     torch.bmm(_times(kept.seen, kept.factors_seen).transpose(1, 2), d_mixed, out=d_parts[2])

@@ -14,6 +14,7 @@ from ctx.manifest import cores
 from ctx.parts import Backbone
 
 SPEEDS, TOKENS = "speeds", "lengths"  # folders
+SPEEDS_VERSION = 2  # raised by hand when layers learn at another speed
 USUAL_RATE, USUAL_TOKENS = 8e10, 30.0  # until they are measured: operations a second, and tokens of a text
 
 
@@ -49,7 +50,7 @@ def rate(threads: int) -> float:
 
 @cache
 def _name(threads: int) -> str:
-    return kept.named(platform.node(), platform.processor(), threads, version("torch"))
+    return kept.named(platform.node(), platform.processor(), threads, version("torch"), SPEEDS_VERSION)
 
 
 def tokens(backbone: Backbone, choice: ContextChoice) -> float:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctx import kept
+from ctx import kept, products
 from ctx.batches import BUCKET
 from ctx.errors import BadInput
 from ctx.features import Rows
@@ -270,7 +270,7 @@ def _together(length: int) -> int:
 def arithmetic() -> tuple[str, ...]:
     """What the last bits of a number depend on: libraries, and the processor."""
     machine = platform.machine(), torch.backends.cpu.get_cpu_capability()
-    return torch.__version__, version("transformers"), *machine
+    return torch.__version__, version("transformers"), *machine, "oneDNN" if products.onednn() else ""
 
 
 memo = Memo(shared=True)

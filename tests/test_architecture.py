@@ -22,9 +22,9 @@ LAYERS = {
     "ground": "errors memory home filelock manifest plan knobs metrics i18n kept migrations.versions",
     "parts": "parts context task tuning objectives pieces matrices",
     "what parts use": (
-        "balancing fused layers archives index mapped assets e5file encoder folders hub spans sample_files tagged "
-        "rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar wording "
-        "distance aligning guarding pull adapters nearest"
+        "balancing products fused layers archives index mapped assets e5file encoder folders hub spans sample_files "
+        "tagged rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar "
+        "wording distance aligning guarding pull adapters nearest"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertLayer, BertOutput
 
-from ctx import fused
+from ctx import fused, products
 from ctx.layers import AttentionLayer, PackedLayer
 from ctx.measure import batch_of
 
@@ -34,15 +34,18 @@ def bert(dropout: float = 0.0) -> nn.Module:
     return layer
 
 
-def states(one: Any) -> Tensor:
+def states(one: Any, dtype: torch.dtype = torch.double) -> Tensor:
     torch.manual_seed(2)
-    return (torch.randn(*one.mask.shape, WIDTH, dtype=torch.double) * one.mask[..., None]).requires_grad_()
+    drawn = torch.randn(*one.mask.shape, WIDTH, dtype=torch.double) * one.mask[..., None]
+    return drawn.to(dtype).requires_grad_()
 
 
-def learnt(layer: AttentionLayer, one: Any) -> tuple[Tensor, dict[str, Tensor | None]]:
+def learnt(
+    layer: AttentionLayer, one: Any, dtype: torch.dtype = torch.double
+) -> tuple[Tensor, dict[str, Tensor | None]]:
     """What it gives for real tokens, and the gradients of all."""
     layer.zero_grad()
-    read = states(one)
+    read = states(one, dtype)
     out = layer(read, one)[one.mask]
     (out.sin() * torch.arange(1, WIDTH + 1)).sum().backward()
     assert read.grad is not None
@@ -65,6 +68,19 @@ def test_it_gives_what_the_layer_of_modules_gives_and_so_do_its_gradients(
     for name, gradient in gradients.items():
         assert gradient is not None
         assert torch.allclose(own[name], gradient, rtol=1e-9, atol=1e-9), name  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("onednn", [False, True])
+def test_in_float32_it_is_as_exact_with_either_library(onednn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, one = bert(), batch_of(LENGTHS)
+    expected, exact = learnt(PackedLayer(inner), one)
+    gradients = {name: gradient if gradient is None else gradient.clone() for name, gradient in exact.items()}
+    monkeypatch.setattr(products, "onednn", lambda: onednn and torch.backends.mkldnn.is_available())
+    found, own = learnt(PackedLayer(inner.float()), one, torch.float)
+    assert torch.allclose(found.double(), expected, rtol=1e-4, atol=1e-4)
+    for name, gradient in gradients.items():
+        assert gradient is not None
+        assert torch.allclose(own[name].double(), gradient, rtol=1e-3, atol=1e-3), name  # type: ignore[union-attr]
 
 
 def test_filled_up_it_gives_the_same() -> None:

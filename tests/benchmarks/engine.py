@@ -12,7 +12,8 @@ times how many of them it has; nothing depends on λ or the draw. What is shared
 Rungs:
 
 - the Trainer by default, and fully favoured (`tests.benchmarks.trainer`);
-- our loop without the kept prefix: batches of like length, fused AdamW, evaluation without gradients;
+- our loop without the kept prefix: batches of like length, fused AdamW, evaluation without gradients; first with
+  torch's own products, then with those of the library that is quicker here (`ctx.products`);
 - with the prefix, each run by itself; shared between the runs; at depth 6, heads together.
 
 One run with nothing frozen is measured against the favoured Trainer; against a bare loop: `tests.benchmarks.loop`.
@@ -27,11 +28,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ctx import products
 from ctx.batches import Batch
 from ctx.config import ContextChoice, RunConfig, SourceChoice, canonical
 from ctx.heads import Group
@@ -96,7 +99,8 @@ def timed(work: Callable[[], object]) -> float:
 class Ours:
     """A run of ours; every update that ends a round compares gradients (`ctx.inside`)."""
 
-    def __init__(self, depth: int, features: Memo, costs: Costs) -> None:
+    def __init__(self, depth: int, features: Memo, costs: Costs, own: bool = False) -> None:
+        self.products = (lambda: False) if own else products.onednn
         self.costs, self.trainer = costs, Trainer(Setup(canonical(config(depth))), features)
 
         def begin() -> None:
@@ -110,6 +114,10 @@ class Ours:
     def update(self, updates: range) -> None:
         """Some, in order, and one more that compares gradients; repeatable to the bit, as in `ctx.train.train`."""
         deterministic()
+        with patch.object(products, "onednn", self.products):
+            self._update(updates)
+
+    def _update(self, updates: range) -> None:
         plain = timed(lambda: list(islice(self.updates, len(updates)))) / len(updates)
         self.trainer.looks = frozenset([updates.stop])
         compared = timed(lambda: next(self.updates))
@@ -118,8 +126,9 @@ class Ours:
 
     def look(self) -> None:
         """At an epoch's end, and the tests."""
-        self.costs.look.append(timed(self.trainer._look))
-        self.costs.test.append(timed(self.trainer.evaluator.test))
+        with patch.object(products, "onednn", self.products):
+            self.costs.look.append(timed(self.trainer._look))
+            self.costs.test.append(timed(self.trainer.evaluator.test))
 
 
 class Theirs:
@@ -163,7 +172,8 @@ def heads(features: Memo) -> float:
     return timed(lambda: list(Group([Setup(canonical(one)) for one in asked], features).run()))
 
 
-ARMS = ("Trainer, default", "Trainer, favoured", "ours, no prefix", "ours, prefix")
+OWN, ALONE, PREFIX = "ours, no prefix, torch's products", "ours, no prefix", "ours, prefix"
+ARMS = ("Trainer, default", "Trainer, favoured", OWN, ALONE, PREFIX)
 
 
 @dataclass
@@ -182,8 +192,9 @@ def measure(found: Measured, depth: int, rounds: int, updates: int, looks: int) 
     print(f"depth {depth}: prefix of {taken / 1e6:.0f} MB in {found.fills[depth]:.1f} s", flush=True)
     arms = [
         *(Theirs(depth, arm == ARMS[1], costs[arm]) for arm in ARMS[:2]),
-        Ours(depth, Plain(), costs[ARMS[2]]),
-        Ours(depth, features, costs[ARMS[3]]),
+        Ours(depth, Plain(), costs[OWN], own=True),
+        Ours(depth, Plain(), costs[ALONE]),
+        Ours(depth, features, costs[PREFIX]),
     ]
     for n in range(rounds + 1):
         for arm in arms[n % len(arms) :] + arms[: n % len(arms)]:
@@ -220,7 +231,7 @@ def main() -> None:
             table(f"{name}: {RUNS * len(some)} runs", ladders)
     if 0 in depths:
         arms = found.costs[0]
-        runs = [[arms[arm].run(updates, n) for arm in (ARMS[1], ARMS[3])] for n in range(given.rounds)]
+        runs = [[arms[arm].run(updates, n) for arm in (ARMS[1], PREFIX)] for n in range(given.rounds)]
         print("\none run, nothing frozen: Trainer favoured ÷ ours", spread([theirs / ours for theirs, ours in runs]))
 
 
@@ -229,10 +240,10 @@ def ladder(found: Measured, depths: list[int], updates: int, n: int) -> dict[str
     runs = {arm: {depth: found.costs[depth][arm].run(updates, n) for depth in depths} for arm in ARMS}
     rungs = {arm: RUNS * sum(one.values()) for arm, one in runs.items()}
     fills = sum(found.fills[depth] for depth in depths)
-    rungs[ARMS[3]] += RUNS * fills
-    rungs["shared between runs"] = rungs[ARMS[3]] - (RUNS - 1) * fills
+    rungs[PREFIX] += RUNS * fills
+    rungs["shared between runs"] = rungs[PREFIX] - (RUNS - 1) * fills
     if DEEPEST in depths:
-        rungs["heads together"] = rungs["shared between runs"] - RUNS * runs[ARMS[3]][DEEPEST] + found.heads
+        rungs["heads together"] = rungs["shared between runs"] - RUNS * runs[PREFIX][DEEPEST] + found.heads
     return rungs
 
 

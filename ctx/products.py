@@ -1,0 +1,91 @@
+"""Products of a layer's matrices, by the library that is quicker on this processor.
+
+torch multiplies float32 with MKL, which leaves AVX-512 unused on processors that aren't Intel's; oneDNN, which torch
+has too, uses it. Which is quicker is measured once a machine and kept: the two differ in the last bits, and a run that
+goes on must not change.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from ctx import kept
+
+FOLDER = "speeds"
+ROWS, INPUTS, OUTPUTS, TIMES = 512, 384, 1536, 5  # of the product that is timed; how often
+PAYS = 1.25  # times as fast: below, torch's own stays
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``[N, I]`` through a linear map ``[O, I]``, ``[O]``."""
+    if not _other(x):
+        return torch.addmm(bias, x, weight.t())
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return found
+
+
+def back(grad: Tensor, weight: Tensor, plus: Tensor | None = None) -> Tensor:
+    """The gradient ``[N, O]`` of what a map ``[O, I]`` gave, for what it read ``[N, I]``; added to ``plus``."""
+    found: Tensor
+    if not _other(grad):
+        found = grad @ weight if plus is None else torch.addmm(plus, grad, weight)
+    elif plus is None:
+        found = torch.ops.mkldnn._linear_pointwise(grad, weight.t(), None, "none", [], "")
+    else:
+        found = torch.ops.mkldnn._linear_pointwise.binary(grad, plus, weight.t(), None, "add")
+    return found
+
+
+def outer(grad: Tensor, read: Tensor) -> Tensor:
+    """The gradient of a map's weight ``[O, I]``, which read ``[N, I]`` and has the gradient ``[N, O]``."""
+    if not _other(grad):
+        return grad.t() @ read
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(grad.t(), read.t(), None, "none", [], "")
+    return found
+
+
+def _other(read: Tensor) -> bool:
+    return read.dtype is torch.float32 and onednn()
+
+
+@cache
+def onednn() -> bool:
+    """Whether oneDNN is the quicker one here."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    name = kept.named(platform.node(), platform.processor(), torch.backends.cpu.get_cpu_capability(), version("torch"))
+    found = (kept.document(FOLDER, name) or {}).get("onednn")
+    if not isinstance(found, float):
+        found = _faster()
+        kept.keep_document(FOLDER, name, {"onednn": found})
+    return found >= PAYS
+
+
+def _faster() -> float:
+    """How many times as fast it is as torch's own product: the best of each, taken in turn, on one thread."""
+    before, x = torch.get_num_threads(), torch.ones(ROWS, INPUTS)
+    weight, bias = torch.ones(OUTPUTS, INPUTS), torch.ones(OUTPUTS)
+    arms: list[Callable[[], Tensor]] = [
+        lambda: torch.addmm(bias, x, weight.t()),
+        lambda: torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""),
+    ]
+    taken: list[list[float]] = [[], []]
+    try:
+        torch.set_num_threads(1)
+        for turn in range(2 * (TIMES + 1)):
+            began = time.thread_time()
+            arms[turn % 2]()
+            taken[turn % 2].append(time.thread_time() - began)
+    except (AttributeError, RuntimeError):  # a build without it
+        return 0.0
+    finally:
+        torch.set_num_threads(before)
+    own, other = (min(seconds[1:]) for seconds in taken)
+    return own / max(other, 1e-9)

@@ -1,0 +1,95 @@
+"""Products of matrices are the same whichever library makes them, and one machine keeps to one library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from ctx import kept, products
+
+ROWS, INPUTS, OUTPUTS = 37, 24, 40
+
+
+@pytest.fixture
+def chosen() -> Iterator[None]:
+    """Nothing is known of this machine yet, before or after."""
+    products.onednn.cache_clear()
+    yield
+    products.onednn.cache_clear()
+
+
+@pytest.fixture(params=[False, True], ids=["torch's own", "oneDNN"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    if request.param and not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch was built without oneDNN")
+    monkeypatch.setattr(products, "onednn", lambda: request.param)
+    return bool(request.param)
+
+
+def test_they_are_those_of_the_definitions(library: bool) -> None:
+    torch.manual_seed(0)
+    x, weight, bias, grad, plus = (
+        torch.randn(*size) for size in ((ROWS, INPUTS), (OUTPUTS, INPUTS), (OUTPUTS,), (ROWS, OUTPUTS), (ROWS, INPUTS))
+    )
+    pairs = [
+        (products.linear(x, weight, bias), x.double() @ weight.double().t() + bias.double()),
+        (products.back(grad, weight), grad.double() @ weight.double()),
+        (products.back(grad, weight, plus), plus.double() + grad.double() @ weight.double()),
+        (products.outer(grad, x), grad.double().t() @ x.double()),
+    ]
+    for found, expected in pairs:
+        assert found.dtype is torch.float32
+        assert found.is_contiguous()
+        assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_columns_of_a_larger_matrix_are_read_as_they_stand(library: bool) -> None:
+    torch.manual_seed(0)
+    wide, weight = torch.randn(ROWS, 3 * OUTPUTS), torch.randn(OUTPUTS, INPUTS)
+    part = wide[:, OUTPUTS : 2 * OUTPUTS]
+    assert torch.allclose(products.back(part, weight), part @ weight, rtol=1e-5, atol=1e-4)
+    assert torch.allclose(products.outer(part, wide), part.t() @ wide, rtol=1e-5, atol=1e-4)
+
+
+def test_twice_they_are_the_same_to_the_bit(library: bool) -> None:
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(512, 384), torch.randn(1536, 384), torch.randn(1536)
+    first = products.linear(x, weight, bias)
+    assert torch.equal(products.linear(x, weight, bias), first)
+    assert torch.equal(products.outer(first, x), products.outer(first, x))
+
+
+def test_more_exact_numbers_are_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "onednn", lambda: True)
+    x, weight = torch.randn(ROWS, INPUTS, dtype=torch.double), torch.randn(OUTPUTS, INPUTS, dtype=torch.double)
+    assert torch.equal(products.outer(x @ weight.t(), x), (x @ weight.t()).t() @ x)
+
+
+def test_which_is_quicker_is_measured_once_and_kept(chosen: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[float] = []
+    monkeypatch.setattr(products, "_faster", lambda: measured.append(2.0) or 2.0)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert products.onednn()
+    products.onednn.cache_clear()  # another process
+    assert products.onednn()
+    assert len(measured) == 1
+
+
+def test_what_was_kept_and_is_damaged_is_measured_again(chosen: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "_faster", lambda: 1.0)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    monkeypatch.setattr(kept, "document", lambda folder, name: {"onednn": "quick"})
+    assert not products.onednn()
+
+
+def test_a_measurement_is_of_both_and_leaves_threads_as_they_were() -> None:
+    threads = torch.get_num_threads()
+    assert products._faster() >= 0
+    assert torch.get_num_threads() == threads
+
+
+def test_a_build_without_oneDNN_has_torchs_own(chosen: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not products.onednn()
