@@ -204,7 +204,7 @@ def test_a_worker_takes_it_over_and_a_stop_right_after_loses_nothing(home: Path)
     config = LESSON.model_copy(update={"optim": Optim(epochs=2)})
     points, weights, _ = truth(config)
     store = open_store()
-    source = run_here(store, store.add_run(with_(config, "source-only")))
+    source = run_here(store, store.add_run(with_(config, "source-only")), threads=torch.get_num_threads())
     assert source.state == "done"
     queued = store.add_run(config)
     claimed = store.claim("me", threads=1)
