@@ -223,6 +223,19 @@ def test_what_one_context_alone_uses_is_shared_with_nobody(name: str) -> None:
     assert problem.gradient() == pytest.approx(alone)
 
 
+@pytest.mark.parametrize("name", GRADIENT)
+def test_a_head_that_contexts_share_counts_with_the_layers_that_they_share(name: str) -> None:
+    problem, slopes = Problem("agree"), {"source": np.array([5.0, 1.0]), "target": np.array([-3.0, 1.0])}
+    common = Own([0.5, 0.5])
+    problem.model.heads["all"] = common
+    losses = {key: loss + common.values @ torch.from_numpy(slopes[key]) for key, loss in problem.losses().items()}
+    own = [LAM[key] * np.concatenate([problem.known(key)[1], slope]) for key, slope in slopes.items()]
+    assert own[0] @ own[1] < 0 < own[0][:2] @ own[1][:2]  # only the head is in conflict
+    problem.begin(name).backward(losses, LAM, [problem.shared.values])
+    assert common.values.grad is not None
+    assert np.concatenate([problem.gradient(), common.values.grad]) == pytest.approx(surgery(own))
+
+
 @pytest.mark.parametrize("name", BALANCERS)
 def test_an_update_with_one_context_takes_its_own_gradient_and_learns_nothing_of_the_others(name: str) -> None:
     problem = Problem("conflict", KEYS)

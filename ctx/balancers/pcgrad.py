@@ -1,9 +1,9 @@
 """pcgrad: projecting conflicting gradients (Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020).
 
-Algorithm 1, on the layers that contexts share: with g the gradient of λ·L of each context, every g goes through the
-others h in random order, and where g·h < 0 loses its part along h: g ← g − (g·h / ‖h‖²)·h. The step is the sum of all.
-Heads have the plain gradient of Σ λ·L, and so has what only one context uses. What is left is a sum c·g of the
-contexts' own gradients: c·λ is told as the weight, and the losses are logged with their λ.
+Algorithm 1, on the layers and heads that contexts share: with g the gradient of λ·L of each context, every g goes
+through the others h in random order, and where g·h < 0 loses its part along h: g ← g − (g·h / ‖h‖²)·h. The step is the
+sum of all. What only one context uses has the plain gradient of Σ λ·L. What is left is a sum c·g of the contexts' own
+gradients: c·λ is told as the weight, and the losses are logged with their λ.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class PCGrad(parts.Balancer):
     """Where two contexts' gradients point against each other, each drops the part that would harm the other.
 
-    On the shared layers, if g·h < 0: g ← g − (g·h / ‖h‖²)·h for the gradients g, h of two contexts' λ·L, then all are
+    On what they share, if g·h < 0: g ← g − (g·h / ‖h‖²)·h for the gradients g, h of two contexts' λ·L, then all are
     added up (Yu et al. 2020, algorithm 1).
     """
 

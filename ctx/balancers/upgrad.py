@@ -1,13 +1,13 @@
 """upgrad: Jacobian descent with UPGrad (Quinton & Rey, Jacobian Descent for Multi-Objective Optimization, 2024).
 
-Each context's gradient g of λ·L on the shared layers is projected onto the dual cone of all of them, the directions in
+Each context's gradient g of λ·L on all that is shared is projected onto the dual cone of all of them, the directions in
 which, to first order, no loss grows (their equation 3); the step is the sum of the projections (the paper has
 their mean, K times less: here a step without conflict is the plain one). With two contexts that is what `pcgrad`
 does; from three on no order is drawn, and no loss is left in conflict.
 
 torchjd (MIT) weighs the gradients from their products. Its own quadratic solver, which needs GPL packages, is left
-out: the projection is a least-squares problem with bounds, which SciPy solves (Lawson & Hanson 1974). Heads, and the
-curves, are as with `pcgrad`.
+out: the projection is a least-squares problem with bounds, which SciPy solves (Lawson & Hanson 1974). What
+only one context uses, and the curves, are as with `pcgrad`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEEDS = "torchjd>=0.18,<0.19"
 class UPGrad(parts.Balancer):
     """Each context's gradient is turned as little as needed so that it harms no other context, then all are added up.
 
-    On the shared layers a step is Σ π(g), with g the gradient of a context's λ·L and π the projection onto the
+    On what they share a step is Σ π(g), with g the gradient of a context's λ·L and π the projection onto the
     directions d with d·h ≥ 0 for every context's gradient h (Quinton & Rey 2024, equation 3). With two contexts that is
     PCGrad.
     """
