@@ -2,15 +2,17 @@
 
     python -m tests.benchmarks.method_tour [PAIR …] [--draws 5] [--only METHOD,METHOD] [--results FILE]
 
-A method is what its pill in the Lab sets (`ctx.lab.methods`), with a second source where it wants a row of them. Its
-budget are three learning rates for the layers and what is added to them, a third, once and three times the backbone's
-own (of the head, where nothing else learns), on draw 0. The best by the score of the kept weights on the target's
-validation split goes on to all draws; the method that never sees a label of the target is tuned on the source's. The
-test splits are read for the table alone. Target only has as many target updates as the method with most, so that no
-method is better for having trained longer.
+A method is what its pill in the Lab sets (`ctx.lab.methods`). STILTs has a second source, and beside it stands
+fine-tuning from both at once. A phase is 8 epochs of at least 15 updates of 16 examples, so that gradual unfreezing
+gets down to the embedding of an encoder of 6 layers. Only learning rates are tuned: a method's budget are three for the
+layers and what is added to them, a third, once and three times the backbone's own (of the head, where nothing else
+learns), on draw 0. The best by the score of the kept weights on the target's validation split goes on to all draws; the
+method that never sees a label of the target is tuned on the source's. The test splits are read for the table alone.
+Target only has as many target updates as the method with most, and in a row of its own as many as fine-tuning has in
+all, so that no method is better for having trained longer.
 
-``--results``: finished runs, a JSON line each; those that it holds are not run again, so a tour may take several
-sittings.
+``--results``: finished runs, a JSON line each, by default those beside this file; what it holds is not run again, so a
+tour may take several sittings.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,9 @@ from ctx.verdict import difference, interval
 
 RATES = (1 / 3, 1.0, 3.0)  # times the usual one
 ROWS = "intermediate"  # the schedule that wants several sources
+TWICE = "target-only-twice"
+BOTH = "fine-tune-both"  # its control: the same sources at once
+RESULTS = Path(__file__).with_suffix(".jsonl")
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Pair:
     source_size: int = 200
     backbone: str = "minilm"
     metric: str = "macro_f1"
-    epochs: int = 3
+    epochs: int = 8
 
     def config(self, sources: int = 1) -> RunConfig:
         """With so many sources."""
@@ -54,7 +59,7 @@ class Pair:
             sources=tuple(SourceChoice(id=name, size=self.source_size) for name in self.sources[:sources]),
             target=ContextChoice(id=self.target, size=self.size),
             backbone=Choice(name=self.backbone),
-            optim=Optim(epochs=self.epochs, batch=16, min_updates=10),
+            optim=Optim(epochs=self.epochs, batch=16, min_updates=15),
         )
 
 
@@ -73,21 +78,19 @@ PAIRS = {
 
 
 class Finished:
-    """Results by run, kept in a file if there is one."""
+    """Results by run, kept in a file."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.path, self.there = path, {}
-        if path is not None and path.exists():
-            self.there = {one.pop("key"): one for one in map(json.loads, path.read_text().splitlines())}
+    def __init__(self, path: Path) -> None:
+        lines = path.read_text().splitlines() if path.exists() else []
+        self.path, self.there = path, {one.pop("key"): one for one in map(json.loads, lines)}
 
     def of(self, config: RunConfig, metric: str) -> dict[str, Any]:
         """``test``, and ``source`` and ``target``, the kept weights' validation scores; trained if it isn't there."""
         name = key(config)
         if name not in self.there:
             self.there[name] = trained(config, metric)
-            if self.path is not None:
-                with self.path.open("a") as file:
-                    file.write(json.dumps({"key": name} | self.there[name]) + "\n")
+            with self.path.open("a") as file:
+                file.write(json.dumps({"key": name} | self.there[name]) + "\n")
         return self.there[name]
 
 
@@ -102,8 +105,9 @@ def trained(config: RunConfig, metric: str) -> dict[str, Any]:
     last = max(step for step, _ in scores)
     kept = final["kept_step"] if (final["kept_step"], "target") in scores else last
     found = {role: scores.get((kept, role)) for role in ("source", "target")}
-    test, updates = final["metrics"]["target"][metric], final["updates"]["target"]
-    return found | {"test": test, "updates": updates, "seconds": time.perf_counter() - began}
+    values = found | {"test": final["metrics"]["target"][metric]}
+    rounded = {name: value if value is None else round(value, 5) for name, value in values.items()}
+    return rounded | {"updates": final["updates"]["target"], "seconds": round(time.perf_counter() - began)}
 
 
 def tried(method: Method) -> list[RunConfig]:
@@ -121,7 +125,9 @@ def tried(method: Method) -> list[RunConfig]:
 def arms(pair: Pair, only: list[str]) -> dict[str, Method]:
     """Every method that can be had, with the sources that it wants."""
     found = {one.name: one for one in methods(pair.config())}
-    found |= {one.name: one for one in methods(pair.config(2)) if one.config.schedule.name == ROWS}
+    several = {one.name: one for one in methods(pair.config(2))}
+    found |= {name: one for name, one in several.items() if one.config.schedule.name == ROWS}
+    found[BOTH] = replace(several["fine-tune"], name=BOTH, title="Fine-tuning from both sources at once")
     for one in found.values():
         if one.why_not:
             print(f"{one.title}: not here. {one.why_not}")
@@ -136,13 +142,16 @@ def tuned(method: Method, pair: Pair, finished: Finished) -> RunConfig:
 
 
 def fair(there: dict[str, Method]) -> dict[str, Method]:
-    """Target only with as many target updates as the method with most."""
-    most = max(target_updates(one.config) for one in there.values())
-    alone = there["target-only"]
-    schedule = Choice(name="target-only", knobs={"updates": most})
-    return there | {
-        "target-only": Method(**vars(alone) | {"config": alone.config.model_copy(update={"schedule": schedule})})
-    }
+    """Target only with as many target updates as the method with most; and with as many as fine-tuning has in all."""
+    most, alone = max(target_updates(one.config) for one in there.values()), there["target-only"]
+
+    def longer(updates: int) -> RunConfig:
+        return alone.config.model_copy(update={"schedule": Choice(name="target-only", knobs={"updates": updates})})
+
+    twice = replace(
+        alone, name=TWICE, title="Target only, as many updates as fine-tuning in all", config=longer(2 * most)
+    )
+    return there | {"target-only": replace(alone, config=longer(most)), TWICE: twice}
 
 
 def table(pair: Pair, draws: int, only: list[str], finished: Finished) -> None:
@@ -180,7 +189,7 @@ def main() -> None:
     parser.add_argument("pairs", nargs="*", choices=[[], *PAIRS], metavar="PAIR", help=", ".join(PAIRS))
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--only", default="")
-    parser.add_argument("--results", type=Path)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args()
     torch.set_num_threads(1)  # so that several pairs can be toured side by side
     finished = Finished(asked.results)
