@@ -11,6 +11,7 @@ from ctx.lab import data, link
 from ctx.lab.settings import change
 from ctx.store import open_store
 from ctx.study import rows
+from tests import pages
 from tests.test_lab_page import Visit, address, click, said, visit
 
 __all__ = ["visit"]
@@ -92,3 +93,22 @@ def boxes(app: AppTest) -> list[str]:
 def test_the_boxes_show_what_is_frozen_and_what_is_put_beside_it(visit: Visit, tuning: str, wanted: list[str]) -> None:
     app = opened(visit, tuning, **({"tuning.layers": "1"} if tuning == "freeze" else {}))
     assert boxes(app) == wanted
+
+
+def test_before_any_training_the_layers_stand_under_what_train_will_do(visit: Visit) -> None:
+    lora = change(data.sample(), "tuning", "lora")
+    app = visit(**link.parameters(lora, data.default("sentiment")))
+    assert boxes(app)[1:3] == ["1 ❄ +2.0 k", "2 ❄ +2.0 k"]
+
+
+def test_a_run_shows_what_learns_in_it_and_the_epoch_that_it_is_in(visit: Visit) -> None:
+    store = open_store()
+    run = store.add_run(change(data.sample(), "tuning", "gradual"))
+    assert {"1", "2", "embedding"} < set(cells(pages.opened("run", run=run.id)))
+    claimed = store.claim("me", threads=1)
+    assert claimed is not None
+    app = pages.opened("run", run=run.id)
+    assert "First the head alone" in said(app)
+    assert [bool(look) for look in re.findall(r"<th scope=\"col\" style=\"(font-weight:700)?", drawn(app))] == [
+        *(True, False, False, False)
+    ]

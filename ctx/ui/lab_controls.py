@@ -13,7 +13,7 @@ from ctx.lab.link import MOST_DRAWS, View
 from ctx.lab.names import title
 from ctx.lab.settings import Setting, settings
 from ctx.registry import part
-from ctx.ui import lab_path, page, state
+from ctx.ui import lab_path, page, stack, state
 
 LAMBDAS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 LEFT = ("source", "target", "penalty", "augment")  # groups of the first column
@@ -160,10 +160,11 @@ def _title(one: Setting, value: Any) -> str:
 
 
 def what_it_does(view: View) -> None:
-    """What the settings as they stand will do: the formula, what learns, the time."""
+    """What the settings as they stand will do: the formula, what learns, the time, the layers."""
     config = view.config
     time = t("{draws} draws, about {time}.", draws=view.draws, time=state.seconds(config, view.draws))
     st.code(mixture.formula(config), language=None, wrap_lines=True)
     if mixed := mixture.balance(config):
         st.caption(page.literal(mixed))
     st.caption(page.literal(" ".join(filter(None, (effect.learning(config), effect.not_kept(config), time)))))
+    stack.show(config)

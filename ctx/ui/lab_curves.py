@@ -18,7 +18,7 @@ from ctx.lab.names import short
 from ctx.plan import Phase
 from ctx.readings import Curves
 from ctx.records import Run, Told
-from ctx.ui import lab_layers, page
+from ctx.ui import page, stack
 
 ALL = -1  # stands for all draws, folded
 
@@ -136,6 +136,6 @@ def _unfreezing(found: Answer, runs: dict[int, Run]) -> None:
     if len(learned.stretches(found.config)) < 2:
         return
     active = next((run for run in runs.values() if run.state == "running"), None)
-    epoch = None if active is None else learned.epoch_at(phases(found.config), active.step)
+    epoch = None if active is None else stack.epoch_of(active)
     st.caption(t("What learns, epoch by epoch") + ("" if epoch is None else t(": now epoch {n}", n=epoch + 1)))
-    lab_layers.stack(found.config, epoch)
+    stack.show(found.config, epoch)

@@ -8,7 +8,7 @@ from ctx.errors import BadInput
 from ctx.i18n import t
 from ctx.records import WAITING, Run
 from ctx.store import Store
-from ctx.ui import runs_detail, runs_learned, runs_one
+from ctx.ui import runs_detail, runs_learned, runs_one, stack
 from ctx.ui.page import literal
 
 
@@ -39,3 +39,4 @@ def _draw(store: Store, run: Run) -> None:
     runs_detail.results(run)
     st.markdown(f"**{t('How it learned')}**")
     runs_learned.curves(run)
+    stack.of_run(run)
