@@ -33,6 +33,7 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         tuning=config.tuning.name,
         together=any(len(phase.weighed()) > 1 for phase in phases),
         beside=any(len(phase.weights) > 1 and "target" in phase.weights for phase in phases),
+        varies=any(phase.varying() for phase in phases),
         handed=handed,
         left=left,
         learns=learns,
@@ -91,15 +92,16 @@ def check_renewed(tuning: Tuning, backbone: Backbone) -> None:
     wanted = tuning.renewed()
     if wanted and not backbone.renews():
         raise BadInput(
-            f"reinit draws pretrained layers of an encoder anew, and {backbone.name} has none that it could draw: "
-            "choose reinit 0 or another backbone."
+            f"reinit of the tuning {tuning.name} draws pretrained layers of an encoder anew, and {backbone.name} has "
+            "none that it could draw: choose reinit 0 or another backbone."
         )
     most = renewable(tuning, backbone)
     if wanted > most:
         learn = {0: "no layer learns", 1: "only the highest layer learns"}
         raise BadInput(
-            f"reinit is {wanted}, and {learn.get(most, f'only the highest {most} layers learn')} from the start: what "
-            f"is drawn anew has to learn. Choose {f'reinit from 0 to {most}' if most else 'reinit 0'}, or let more "
+            f"reinit is {wanted}, and with the tuning {tuning.name} "
+            f"{learn.get(most, f'only the highest {most} layers learn')} from the start: what is drawn anew has to "
+            f"learn. Choose {f'reinit from 0 to {most}' if most else 'reinit 0'}, or let more "
             "layers learn."
         )
 

@@ -25,7 +25,8 @@ class Facts:
     """What a run is like, for parts that mean something only in some.
 
     ``schedule``, ``tuning``: their names; ``together``: whether an update minimises two contexts' losses; ``beside``:
-    whether one sees the target and another, with a weight or without; ``handed``: whether weights learnt from one
+    whether one sees the target and another, with a weight or without; ``varies``: whether a weight changes by a
+    schedule of its own; ``handed``: whether weights learnt from one
     context go on to another; ``left``: whether a context is then trained on no more; ``learns``: whether anything of
     the backbone does; ``shares``: whether contexts have some of that in common; ``fewest``: the examples of a context
     in an update, at most; ``one_head``: whether all contexts have the same labels; ``writes``: whether answers are
@@ -37,6 +38,7 @@ class Facts:
     tuning: str
     together: bool
     beside: bool
+    varies: bool
     handed: bool
     left: bool
     learns: bool
@@ -141,7 +143,8 @@ class Penalty(Stateful):
 class Balancer(Stateful):
     """What turns the contexts' losses into one step. ``plain``: it adds them up with the weights as they are set.
 
-    ``makes``: what a formula shows for the loss ``{}`` of a context among several, its weight included.
+    ``makes``: what a formula shows for the loss ``{}`` of a context among several, its weight included; ``{n}``: its
+    number, as an index. ``undoes``: in time it undoes λ.
     ``compares``: it means something only where an update sees several contexts; ``differentiates``: only where layers
     that they share learn. ``used``: the weights of the last update, told as curves, where they aren't those set.
     """
@@ -149,6 +152,7 @@ class Balancer(Stateful):
     kind = "balancers"
     plain: ClassVar[bool] = False
     makes: ClassVar[str] = "{}"
+    undoes: ClassVar[bool] = False
     compares: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
     used: Mapping[str, float] = MappingProxyType({})
@@ -161,6 +165,11 @@ class Balancer(Stateful):
                 f"The balancer {cls.name} weighs contexts against each other, and with the schedule {facts.schedule} "
                 "each update sees one alone: choose the schedule “Both at once (joint)” with λ above 0, or the "
                 "balancer fixed."
+            )
+        if cls.undoes and facts.varies:
+            return (
+                f"The balancer {cls.name} sets the weight of each loss itself, whatever λ is, and the schedule "
+                f"{facts.schedule} changes λ as it goes: choose the shape constant, or the balancer fixed."
             )
         if cls.differentiates and not facts.shares:
             return (

@@ -49,8 +49,8 @@ def test_the_formula_shows_penalties_where_they_act(schedule: str, penalty: Choi
 @pytest.mark.parametrize(
     ("balancer", "shown"),
     [
-        ("uncertainty", "L = w · L(tweets) − ½·log w + w · 0.1 · L(editorials) − ½·log w; balanced by: Learnt"),
-        ("gradnorm", "L = w · L(tweets) + w · 0.1 · L(editorials); balanced by: Equal gradients (GradNorm)"),
+        ("uncertainty", "L = w₁ · L(tweets) − ½·log w₁ + w₂ · 0.1 · L(editorials) − ½·log w₂; balanced by: Learnt"),
+        ("gradnorm", "L = w₁ · L(tweets) + w₂ · 0.1 · L(editorials); balanced by: Equal gradients (GradNorm)"),
         ("pcgrad", "L = L(tweets) + 0.1 · L(editorials); balanced by: Projected gradients (PCGrad)"),
     ],
 )

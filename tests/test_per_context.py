@@ -53,6 +53,15 @@ def test_each_text_is_read_with_the_module_of_its_context(models: dict[str, Choi
     assert not torch.allclose(outputs(trainer.model, trainer.setup, "target"), before["target"], atol=1e-3)
 
 
+def test_a_knob_without_effect_makes_no_other_run(models: dict[str, Choice]) -> None:
+    def of(module: str, size: int) -> Choice:
+        tuning = Choice(name="per-context", knobs={"module": module, "size": size})
+        return canonical(config(models["tiny"], tuning)).tuning
+
+    assert of("embedding", 16) == of("embedding", 32)
+    assert of("adapter", 16) != of("adapter", 32)
+
+
 SOURCES = (SourceChoice(id=CAFES, size=40), SourceChoice(id=CHINESE, size=40))
 
 

@@ -81,9 +81,13 @@ def test_the_epoch_of_a_step_follows_from_the_plan() -> None:
         ("gradual", {"start": 4}, "start is 4, and this backbone has 3 layers"),
         ("gradual", {"interval": 0}, "interval is 0"),
         ("full", {"decay": 0.5}, "decay is 0.5"),
-        ("freeze", {"layers": 2, "reinit": 2}, "reinit is 2, and only the highest layer learns from the start"),
+        (
+            "freeze",
+            {"layers": 2, "reinit": 2},
+            "reinit is 2, and with the tuning freeze only the highest layer learns from the start",
+        ),
         ("freeze", {"layers": 3, "reinit": 1}, "no layer learns from the start.* Choose reinit 0"),
-        ("gradual", {"reinit": 1}, "reinit is 1, and no layer learns from the start"),
+        ("gradual", {"reinit": 1}, "reinit is 1, and with the tuning gradual no layer learns from the start"),
         ("full", {"reinit": 4}, "only the highest 3 layers learn from the start.* Choose reinit from 0 to 3"),
     ],
 )

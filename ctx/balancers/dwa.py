@@ -31,7 +31,7 @@ class Dwa(parts.Balancer):
 
     name = "dwa"
     title = "Dynamic weight average"
-    makes = "w · {}"
+    makes = "w{n} · {}"
     compares = True
 
     class Knobs(parts.Knobs):

@@ -35,7 +35,8 @@ class GradNorm(parts.Balancer):
 
     name = "gradnorm"
     title = "Equal gradients (GradNorm)"
-    makes = "w · {}"
+    makes = "w{n} · {}"
+    undoes = True
     compares = True
     differentiates = True
 

@@ -32,7 +32,8 @@ class Uncertainty(parts.Balancer):
 
     name = "uncertainty"
     title = "Learnt uncertainty"
-    makes = "w · {} − ½·log w"
+    makes = "w{n} · {} − ½·log w{n}"
+    undoes = True
     compares = True
 
     class Knobs(parts.Knobs):

@@ -14,6 +14,7 @@ from ctx.plan import Phase, Ramp
 from ctx.registry import make, part
 from ctx.study import training_sizes
 
+INDICES = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 POINTS = 200  # of the training at which λ is taken, for its mean
 
 
@@ -35,11 +36,13 @@ def _minimised(phase: Phase, config: RunConfig, left: bool) -> str:
     names = {key: short(choice.id) for key, choice in config.contexts().items()}
     balancer = part("balancers", config.balancer.name)
     balanced = not balancer.plain and len(phase.weights) > 1
-    varying, terms, said = phase.varying(), [], []
+    varying = phase.varying()
+    terms: list[str] = []
+    said: list[str] = []
     for key, weight in phase.weights.items():
         name, first = f"L({names[key]})", weight(0.0)
         term = f"λ(t) · {name}" if key in varying else name if first == 1 else f"{first:g} · {name}"
-        terms.append(balancer.makes.format(term) if balanced else term)
+        terms.append(balancer.makes.format(term, n=str(len(terms) + 1).translate(INDICES)) if balanced else term)
         if key in varying:
             ends = {"first": f"{first:g}", "last": f"{weight(1.0):g}", "shape": _shape(phase, key)}
             said.append(t("λ from {first} to {last} ({shape})", **ends))

@@ -57,6 +57,12 @@ class PerContext(parts.Tuning):
             )
         return parts.no_matrices(self, backbone)
 
+    def canonical(self, layers: int, epochs: int) -> parts.Choice:
+        """A vector has no size of its own."""
+        found = super().canonical(layers, epochs)
+        usual = self.Knobs().size if self.knobs.module == "embedding" else self.knobs.size
+        return parts.Choice(name=found.name, knobs=found.knobs | {"size": usual})
+
     def frozen(self, layers: int) -> int:
         """The embedding, where nothing is added to it and it does not learn."""
         return 0 if self.knobs.backbone else self.unchanged(layers)
