@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 HEAVY = 1000  # times a loss: by then it is its weight that makes it large
+EXPLODED = 10_000  # times all losses and one: what a penalty adds is then all that an update minimises
 
 
 class Total:
@@ -80,11 +81,13 @@ class Total:
         return {name: term.item() for name, term in terms.items()}
 
     def bounded(self, values: Mapping[str, float], step: int) -> None:
-        """Raise RunFailed where a number of update ``step`` is finite no more, with what to lower."""
-        if math.isfinite(values["total"]) and math.isfinite(values["grad_norm"]):
+        """Raise RunFailed where a number of an update is finite no more, or a penalty is all; with what to lower."""
+        if not math.isfinite(values["total"]) or not math.isfinite(values["grad_norm"]):
+            guilty = self._guilty(values)
+        elif not (guilty := self._heaviest(values, EXPLODED * (1 + _size(values, "weighted/")))):
             self.last = values
             return
-        raise RunFailed(f"It diverged at step {step}: the loss grew beyond all bounds. Lower {self._guilty(values)}.")
+        raise RunFailed(f"It diverged at step {step}: the loss grew beyond all bounds. Lower {guilty}.")
 
     def _guilty(self, values: Mapping[str, float]) -> str:
         """What made it diverge: a penalty larger than all losses, or a weight that made them so large.
@@ -94,11 +97,15 @@ class Total:
         losses = _size(values, "weighted/")
         if not math.isfinite(losses) and self.last:
             values, losses = self.last, _size(self.last, "weighted/")
-        for one in self.penalties if math.isfinite(losses) else ():
-            if not _size(values, f"term/{one.name}/") <= losses:
-                return f"the weight of the penalty {one.name}"
+        if math.isfinite(losses) and (penalty := self._heaviest(values, losses)):
+            return penalty
         heavy = losses > HEAVY * _size(values, "loss/")
         return "λ or the weights of the sources" if heavy else "the learning rates"
+
+    def _heaviest(self, values: Mapping[str, float], most: float) -> str:
+        """The first penalty that adds more than that, or what is no number; "" where none does."""
+        names = (one.name for one in self.penalties if not _size(values, f"term/{one.name}/") <= most)
+        return next((f"the weight of the penalty {name}" for name in names), "")
 
     def state(self) -> dict[str, Tensor]:
         """What a resumed run needs of the parts."""

@@ -219,6 +219,7 @@ def test_batches_that_are_compared_are_random_samples_not_texts_of_one_length(na
     ("changes", "lower"),
     [
         ({"penalties": (Choice(name="l2sp", knobs={"weight": 1e30}),)}, "the weight of the penalty l2sp"),
+        ({"penalties": (Choice(name="l2sp", knobs={"weight": 1e9}),)}, "the weight of the penalty l2sp"),
         ({"optim": WILD, "penalties": ()}, "the learning rates"),
         ({"optim": WILD, "penalties": (Choice(name="l2sp", knobs={"weight": 1e-30}),)}, "the learning rates"),
     ],
