@@ -177,7 +177,7 @@ def _predict(store: Store, job: Job, threads: int) -> dict[str, dict[str, float]
     """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: shares or text}."""
     from ctx.predict import of_run
 
-    return {run_id: of_run(store.run(run_id), job.payload["text"]) for run_id in job.payload["runs"]}
+    return {run_id: of_run(store.run(run_id), job.payload["text"]).answer for run_id in job.payload["runs"]}
 
 
 def _search(store: Store, job: Job, threads: int) -> dict[str, Any]:

@@ -79,7 +79,11 @@ def whose(final: Mapping[str, Any] | None, key: str, context: str) -> str:
 
     ``key``: the context's in the run ("target"); ``context``: its id.
     """
-    found: Sequence[str] = ((final or {}).get("modules") or {}).get(key) or ()
+    return answering(((final or {}).get("modules") or {}).get(key) or (), context)
+
+
+def answering(found: Sequence[str], context: str) -> str:
+    """The same of modules by the ids of the contexts that have them; "" for none."""
     if not found:
         return ""
     if context in found:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ctx import checkpoint
-from ctx.config import RunConfig, key
+from ctx import checkpoint, data
+from ctx.config import ContextChoice, RunConfig, key
 from ctx.errors import BadInput, Unavailable
 from ctx.plan import Progress
 from ctx.records import Run
 
 if TYPE_CHECKING:
+    from ctx.batches import ContextRows
     from ctx.model import Model
     from ctx.setup import Setup
     from ctx.state import State
 
 
-def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | str:
-    """The target head's answer to a text: each label's probability, or a text. ``weights``: a run's final ones."""
+class Judged(NamedTuple):
+    """``answer``: each label's probability, or a text; ``modules``: the contexts whose modules gave it, by id."""
+
+    answer: dict[str, float] | str
+    modules: tuple[str, ...]
+
+
+def answers(config: RunConfig, weights: State, text: str, of: str = "") -> Judged:
+    """What a head says of a text. ``weights``: a run's final ones; ``of``: the context it belongs to, else the target.
+
+    A context that the run never saw has the head of those with its labels; BadInput where there is none.
+    """
     import torch
     from scipy.special import softmax
 
@@ -31,9 +43,13 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
     trainer = Trainer(Setup(config))
     trainer.model.put(weights.part("model"))
     setup = trainer.setup
-    context = setup.rows["target"].context
+    rows = _rows(setup, of)
+    context = rows.context
+    modules = tuple(setup.tuning.modules(trainer.model, rows))
     example = setup.task.typed(text, context)
     encoded = encoded_rows("", [example], context, setup.backbone, setup.task)
+    if len(modules) == 1:
+        encoded = replace(encoded, context=modules[0])
     batch = encoded.batch(np.arange(1))
     depth = _depth(setup, trainer.model) if config.half else 0
     head = trainer.model.eval().heads[space_of(context.labels)]
@@ -43,8 +59,27 @@ def answers(config: RunConfig, weights: State, text: str) -> dict[str, float] | 
         found = setup.task.answer(head, hidden, batch, setup.backbone, config.beams)
     said = setup.task.said(found, encoded.references, [example], context.labels)
     if said is not None:
-        return str(said[0])
-    return dict(zip(context.labels, softmax(found[0].astype(float)).tolist(), strict=True))
+        return Judged(str(said[0]), modules)
+    return Judged(dict(zip(context.labels, softmax(found[0].astype(float)).tolist(), strict=True)), modules)
+
+
+def _rows(setup: Setup, name: str) -> ContextRows:
+    """Those of a context of the run, or of another that is like them."""
+    from ctx.batches import rows_of
+
+    there = {rows.context.name: rows for rows in setup.rows.values()}
+    if not name or name in there:
+        return there.get(name, setup.rows["target"])
+    other = data.context(ContextChoice(id=name))
+    own = setup.rows["target"].context
+    if other.application != own.application:
+        raise BadInput(f"{name} is {other.application}, and this run is of {own.application}: name another context.")
+    if other.labels not in {rows.context.labels for rows in setup.rows.values()}:
+        raise BadInput(
+            f"{name} has the labels {', '.join(other.labels)}, and this run has learnt {', '.join(own.labels)}: "
+            "name another context."
+        )
+    return rows_of(setup.config, ContextChoice(id=name), setup.backbone, setup.task)
 
 
 def _depth(setup: Setup, model: Model) -> int:
@@ -54,7 +89,7 @@ def _depth(setup: Setup, model: Model) -> int:
     return model.learn([p for parameters, _ in groups for p in parameters])
 
 
-def of_run(run: Run, text: str) -> dict[str, float] | str:
+def of_run(run: Run, text: str, of: str = "") -> Judged:
     """What a finished run answers to a text, as `answers` gives it; raises BadInput or Unavailable."""
     config = run.config
     if run.state != "done":
@@ -71,4 +106,4 @@ def of_run(run: Run, text: str) -> dict[str, float] | str:
             f"Run {run.id} was trained by an earlier version of this program, or on other data: "
             "train it again with --again."
         )
-    return answers(config, weights, text)
+    return answers(config, weights, text, of)

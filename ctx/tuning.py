@@ -5,6 +5,7 @@ Part files import it from `ctx.parts`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ctx.knobs import Choice, Part
@@ -14,6 +15,7 @@ from ctx.plan import Progress
 if TYPE_CHECKING:
     from torch import nn
 
+    from ctx.batches import ContextRows
     from ctx.model import Model
     from ctx.parts import Backbone
 
@@ -110,6 +112,10 @@ class Tuning(Part):
         The blocks as `rates` says, and the heads, but for what a decoder keeps frozen.
         """
         return model.rated(self.rates(model.layers, progress.epoch), self.frozen_decoder())
+
+    def modules(self, model: Model, rows: ContextRows) -> Sequence[str]:
+        """The contexts whose modules answer for the texts of one, by id; none where contexts have none of their own."""
+        return ()
 
     def found(self, model: Model) -> dict[str, Any]:
         """What the results of a finished run tell of it, as plain data."""

@@ -73,7 +73,7 @@ def test_a_visitors_text_is_written_as_the_tests_were_and_compare_tells_the_arms
     test = splits(CONTEXT).test
     differs = int(np.flatnonzero(tested != greedy)[0])
     for row in (0, 1, differs):
-        assert of_run(run, test[row].input) == tested[row]
+        assert of_run(run, test[row].input).answer == tested[row]
     found = arms(store.table())
     assert sorted(arm.label for arm in found) == ["beams 1", "beams 4"]
     assert list(differing(found).index) == ["beams"]

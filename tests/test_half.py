@@ -241,7 +241,7 @@ def test_a_text_of_ones_own_is_answered_as_in_the_test(kind: str) -> None:
     run = run_here(store, store.add_run(config(kind)))
     test = data.splits(run.config.target or ContextChoice(id="")).test
     for row in (0, 3, 6):
-        said = of_run(run, test[row].input)
+        said = of_run(run, test[row].input).answer
         if kind == "texts":
             assert said == store.output(run.id, "said/target")[row]
         else:

@@ -26,12 +26,12 @@ def store(home: Path) -> Store:
     return open_store()
 
 
-def trained(store: Store, tuning: str = "full") -> Run:
+def trained(store: Store, tuning: str = "full", **knobs: str) -> Run:
     config = RunConfig(
         sources=(SourceChoice(id="sentiment/sample-cafes-en", size=40),),
         target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
         backbone=Choice(name="tiny"),
-        tuning=Choice(name=tuning),
+        tuning=Choice(name=tuning, knobs=knobs),
         optim=Optim(epochs=1, min_updates=5),
     )
     return run_here(store, store.add_run(config))
@@ -43,7 +43,7 @@ def test_a_test_sentence_gets_what_the_test_gave_it(store: Store, tuning: str) -
     tested = softmax(store.output(run.id, "test/target"), axis=1)
     for row in (0, 5, 40):
         text = data.splits(ContextChoice(id="sentiment/sample-gadgets-en")).test[row].input
-        assert np.allclose(list(of_run(run, text).values()), tested[row], atol=1e-5)
+        assert np.allclose(list(of_run(run, text).answer.values()), tested[row], atol=1e-5)
 
 
 def test_a_worker_judges_a_text_for_a_page(store: Store) -> None:
@@ -52,13 +52,42 @@ def test_a_worker_judges_a_text_for_a_page(store: Store) -> None:
     assert _take_job(store, "me", {"take": "predict", "threads": 1})
     done = store.job(job.id)
     assert (done.state, done.error) == ("done", None)
-    assert done.result == {run.id: pytest.approx(of_run(run, "Not bad <b>at all</b>."))}
+    assert done.result == {run.id: pytest.approx(of_run(run, "Not bad <b>at all</b>.").answer)}
 
 
 def test_a_command_judges_a_text(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     run = trained(store)
     assert main(["predict", run.id, "The screen is lovely."]) == 0
     assert "positive" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("unseen", ["nearest", "mean"])
+def test_a_sentence_is_judged_by_the_module_of_its_context(
+    store: Store, unseen: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(store, "per-context", unseen=unseen)
+    text, cafes, gadgets, chinese = "Fine.", *(f"sentiment/sample-{n}" for n in ("cafes-en", "gadgets-en", "cafes-zh"))
+    own, other, third = (of_run(run, text, name) for name in (gadgets, cafes, chinese))
+    assert own == of_run(run, text)
+    assert own.answer != other.answer
+    assert (own.modules, other.modules) == ((gadgets,), (cafes,))
+    if unseen == "mean":
+        assert third.modules == (cafes, gadgets)
+        assert third.answer not in (own.answer, other.answer)
+    else:
+        assert third in (own, other)
+    assert main(["predict", run.id, text, "--context", chinese]) == 0
+    said = "the mean of" if unseen == "mean" else "that of"
+    assert f"{chinese} has no module of its own: {said}" in capsys.readouterr().out
+
+
+def test_without_modules_a_context_with_the_same_labels_has_the_same_head(store: Store) -> None:
+    run = trained(store)
+    assert of_run(run, "Fine.", "sentiment/sample-cafes-zh") == of_run(run, "Fine.")
+    with pytest.raises(BadInput, match=r"is ner, and this run is of sentiment: name another"):
+        of_run(run, "Fine.", "ner/sample-office-en")
+    with pytest.raises(BadInput, match="no-such"):
+        of_run(run, "Fine.", "sentiment/no-such")
 
 
 def test_a_run_that_cannot_judge_says_why(store: Store) -> None:
@@ -112,7 +141,7 @@ def test_a_command_says_whose_module_has_judged(
     run = run_here(store, store.add_run(config))
     tested = softmax(store.output(run.id, "test/target"), axis=1)
     text = data.splits(ContextChoice(id="sentiment/sample-gadgets-en")).test[5].input
-    assert np.allclose(list(of_run(run, text).values()), tested[5], atol=1e-5)
+    assert np.allclose(list(of_run(run, text).answer.values()), tested[5], atol=1e-5)
     assert main(["predict", run.id, "The screen is lovely."]) == 0
     assert says in capsys.readouterr().out.splitlines()
     assert main(["show", run.id]) == 0

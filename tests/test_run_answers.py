@@ -51,7 +51,7 @@ def test_every_answer_stands_beside_what_people_answered(store: Store, context: 
     assert found["score"].is_monotonic_increasing
     assert found["score"].between(0, 1).all()
     assert any(frame.value.astype(str).stack().str.contains(floor).any() for frame in app.dataframe)
-    assert isinstance(of_run(run, "Please send Ada the keys."), str)
+    assert isinstance(of_run(run, "Please send Ada the keys.").answer, str)
 
 
 def test_a_run_that_is_not_done_says_so(store: Store) -> None:

@@ -147,16 +147,21 @@ def curves(
 
 
 def predict(
-    run: Id, text: Annotated[str, typer.Argument(metavar="TEXT", help="A sentence to judge.")], json: Json = False
+    run: Id,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A sentence to judge.")],
+    context: Annotated[
+        str, typer.Option(metavar="CONTEXT", help="The context that it belongs to; without, the run's target.")
+    ] = "",
+    json: Json = False,
 ) -> None:
     """Let a finished run judge a sentence of your own."""
-    from ctx.labels import whose
+    from ctx.labels import answering
     from ctx.predict import of_run
     from ctx.store import open_store
 
     found = open_store().run(run)
-    said = of_run(found, text)
-    whose_module = whose(found.final, "target", found.settings["target"]["id"])
+    said, modules = of_run(found, text, context)
+    whose_module = answering(modules, context or found.settings["target"]["id"])
     document = {"run": found.id, "text": text} | ({"module": whose_module} if whose_module else {})
     more = [whose_module] if whose_module else []
     if isinstance(said, str):

@@ -9,6 +9,7 @@ sources: Plank & van Noord, ACL 2011).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ctx import parts
@@ -16,6 +17,7 @@ from ctx import parts
 if TYPE_CHECKING:
     from torch import nn
 
+    from ctx.batches import ContextRows
     from ctx.model import Model
 
 
@@ -122,9 +124,12 @@ class PerContext(parts.Tuning):
         rest = [p for p in model.above(below, self.frozen_decoder()) if id(p) not in own]
         return [(modules, self.knobs.rate), (rest, 1.0)]
 
-    def found(self, model: Model) -> dict[str, Any]:
-        """``modules``: whose modules each context's texts had, by the context's key."""
+    def modules(self, model: Model, rows: ContextRows) -> Sequence[str]:
+        """Its own, where it was learnt from; else those of all, or of the nearest."""
         from ctx.nearest import modules
 
-        of = modules(model.contexts, model.learnt, self.knobs.unseen)
-        return {"modules": {key: list(of[rows.context.name]) for key, rows in model.contexts.items()}}
+        return modules({**model.contexts, "asked": rows}, model.learnt, self.knobs.unseen)[rows.context.name]
+
+    def found(self, model: Model) -> dict[str, Any]:
+        """``modules``: whose modules each context's texts had, by the context's key."""
+        return {"modules": {key: list(self.modules(model, rows)) for key, rows in model.contexts.items()}}
