@@ -96,7 +96,7 @@ class Finished:
 
 def trained(config: RunConfig, metric: str) -> dict[str, Any]:
     """One run."""
-    began, scores = time.perf_counter(), {}
+    began, scores = time.process_time(), {}
     for event in train(canonical(config), sharing=True):
         for role in ("source", "target"):
             if f"validation/{role}/{metric}" in event.values:
@@ -107,7 +107,7 @@ def trained(config: RunConfig, metric: str) -> dict[str, Any]:
     found = {role: scores.get((kept, role)) for role in ("source", "target")}
     values = found | {"test": final["metrics"]["target"][metric]}
     rounded = {name: value if value is None else round(value, 5) for name, value in values.items()}
-    return rounded | {"updates": final["updates"]["target"], "seconds": round(time.perf_counter() - began)}
+    return rounded | {"updates": final["updates"]["target"], "seconds": round(time.process_time() - began)}
 
 
 def tried(method: Method) -> list[RunConfig]:
@@ -156,7 +156,7 @@ def fair(there: dict[str, Method]) -> dict[str, Method]:
 
 def table(pair: Pair, draws: int, only: list[str], finished: Finished) -> None:
     """Tune and train every method, and print its row."""
-    print("| method | rate | test | 95 % interval | against target only | target updates | s a run |")
+    print("| method | rate | test | 95 % interval | against target only | target updates | processor s a run |")
     print("|---|---|---|---|---|---|---|")
     tests: dict[str, dict[int, float]] = {}
     for name, method in fair(arms(pair, ["target-only", *only] if only else [])).items():
