@@ -15,6 +15,7 @@ from ctx.parts import Backbone
 
 SPEEDS, TOKENS = "speeds", "lengths"  # folders
 SPEEDS_VERSION = 2  # raised by hand when layers learn at another speed
+FORWARDS = "forwards"  # the name of that ratio, beside the numbers of threads
 USUAL_RATE, USUAL_TOKENS = 8e10, 30.0  # until they are measured: operations a second, and tokens of a text
 
 
@@ -24,17 +25,19 @@ def speeds() -> dict[int, float]:
     if place not in _speeds:
         found = kept.document(SPEEDS, place.stem) or {}
         with suppress(TypeError, ValueError):  # damaged: measured again
+            _forwards[place] = float(found.pop(FORWARDS, 1.0)) or 1.0
             read = {int(threads): float(speed) for threads, speed in found.items() if float(speed) > 0}
             if read:
                 _speeds[place] = read
     return dict(_speeds.get(place, {}))
 
 
-def keep_speeds(found: dict[int, float]) -> None:
-    """Remember what was measured."""
+def keep_speeds(found: dict[int, float], forwards: float = 1.0) -> None:
+    """Remember what was measured; ``forwards``: the speed of layers that only answer, to that of those that learn."""
     place = kept.place(SPEEDS, _name(cores()), "json")
-    kept.keep_document(SPEEDS, place.stem, {str(threads): speed for threads, speed in found.items()})
-    _speeds[place] = found
+    speeds = {str(threads): speed for threads, speed in found.items()}
+    kept.keep_document(SPEEDS, place.stem, {FORWARDS: forwards} | speeds)
+    _speeds[place], _forwards[place] = found, forwards
 
 
 def fastest() -> int:
@@ -46,6 +49,12 @@ def fastest() -> int:
 def rate(threads: int) -> float:
     """Operations a second with so many threads."""
     return speeds().get(threads, USUAL_RATE)
+
+
+def forwards() -> float:
+    """How many times as fast layers are that only answer as those that learn, operation for operation; 1 if unknown."""
+    speeds()
+    return _forwards.get(kept.place(SPEEDS, _name(cores()), "json"), 1.0)
 
 
 @cache
@@ -74,6 +83,7 @@ def keep_tokens(backbone: Backbone, choice: ContextChoice, mean: float) -> None:
 
 
 _speeds: dict[Path, dict[int, float]] = {}  # what this process has read, by where it lies
+_forwards: dict[Path, float] = {}
 _means: dict[Path, float] = {}
 
 

@@ -1,4 +1,4 @@
-"""Measures how fast this machine trains: a step of one layer of the default encoder's size, by threads."""
+"""Measures how fast this machine is: a layer of the default encoder's size learns, and answers, by threads."""
 
 from __future__ import annotations
 
@@ -25,25 +25,34 @@ def measure(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
 
     Half a second. Nothing is found where others are at work, or where ``leave``, asked before every step, says so.
     """
-    before, found = torch.get_num_threads(), {}
+    before, found, forwards = torch.get_num_threads(), dict[int, float](), 0.0
     try:
         for threads in dict.fromkeys((1, max(1, cores() // 2), cores())):
             torch.set_num_threads(threads)
-            step, steps = _step(), []
-            for _ in range(TIMES + 1):
-                if leave():
-                    return {}
-                steps.append(step())
-            seconds, busy = min(steps[1:])
-            if threads == 1 and seconds > SHARED * busy:
+            learns, answers = (_best(step, leave) for step in _steps())
+            if learns is None or answers is None:
                 return {}
-            found[threads] = _operations() / seconds
+            if threads == 1 and any(seconds > SHARED * busy for seconds, busy in (learns, answers)):
+                return {}
+            learnt, answered = learns[0], answers[0]
+            found[threads] = _operations() / learnt
+            forwards = forwards or learnt / answered / 3
     finally:
         torch.set_num_threads(before)
     if min(found.values()) < WORSE * found[1]:
         return {}
-    machine.keep_speeds(found)
+    machine.keep_speeds(found, forwards)
     return found
+
+
+def _best(step: Callable[[], tuple[float, float]], leave: Callable[[], bool]) -> tuple[float, float] | None:
+    """The quickest of a few steps, the first left out; None where it is to leave."""
+    steps = []
+    for _ in range(TIMES + 1):
+        if leave():
+            return None
+        steps.append(step())
+    return min(steps[1:])
 
 
 def batch_of(lengths: Sequence[int]) -> Batch:
@@ -57,8 +66,11 @@ def _operations() -> float:
     return 6.0 * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER) * sum(LENGTHS)
 
 
-def _step() -> Callable[[], tuple[float, float]]:
-    """A step of a layer with weights drawn for it, which gives its seconds, and those of all threads at work."""
+def _steps() -> list[Callable[[], tuple[float, float]]]:
+    """A layer with weights drawn for it learns, and answers: each gives its seconds, and those of all threads at work.
+
+    To learn takes three times the operations.
+    """
     from transformers import BertConfig
     from transformers.models.bert.modeling_bert import BertLayer
 
@@ -68,9 +80,13 @@ def _step() -> Callable[[], tuple[float, float]]:
     batch = batch_of(LENGTHS)
     states = torch.randn(*batch.mask.shape, WIDTH, requires_grad=True)
 
-    def step() -> tuple[float, float]:
+    def timed(work: Callable[[], object]) -> tuple[float, float]:
         began, worked = time.perf_counter(), time.process_time()
-        layer(states, batch).sum().backward()
+        work()
         return time.perf_counter() - began, time.process_time() - worked
 
-    return step
+    def answer() -> None:
+        with torch.inference_mode():
+            layer.eval()(states, batch)
+
+    return [lambda: timed(lambda: layer.train()(states, batch).sum().backward()), lambda: timed(answer)]

@@ -35,6 +35,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setattr(measure, "SHARED", 1000.0)  # whatever else the machine does
     monkeypatch.setattr(measure, "WORSE", 0.0)
     monkeypatch.setattr(machine, "_speeds", {})
+    monkeypatch.setattr(machine, "_forwards", {})
 
 
 def test_it_is_measured_once_and_read_from_then_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +44,11 @@ def test_it_is_measured_once_and_read_from_then_on(store: Store, monkeypatch: py
     found = learn_speed(store)
     assert set(found) == {1, max(1, cores() // 2), cores()}
     assert all(1e8 < speed < 1e13 for speed in found.values())
+    forwards = machine.forwards()
+    assert 0.2 < forwards < 20
     machine._speeds.clear()  # as in another process
-    assert machine.speeds() == found
+    machine._forwards.clear()
+    assert (machine.speeds(), machine.forwards()) == (found, forwards)
     monkeypatch.setattr(measure, "measure", lambda leave: pytest.fail("it is known"))
     assert learn_speed(store) == found
 
@@ -119,6 +123,15 @@ def test_a_machine_twice_as_fast_takes_half_as_long_for_layers() -> None:
         seconds[speed] = run_seconds(FULL), fill_seconds(FROZEN, CAFES, 3)
     assert seconds[1e9][1] == pytest.approx(2 * seconds[2e9][1])
     assert 1.5 * seconds[2e9][0] < seconds[1e9][0] < 2 * seconds[2e9][0]
+
+
+def test_layers_that_only_answer_have_a_speed_of_their_own() -> None:
+    machine.keep_speeds({1: 1e9, cores(): 1e9})
+    assert machine.forwards() == 1
+    usual, learns = fill_seconds(FROZEN, CAFES, 3), run_seconds(FULL)
+    machine.keep_speeds({1: 1e9, cores(): 1e9}, 2.0)
+    assert fill_seconds(FROZEN, CAFES, 3) == pytest.approx(usual / 2)
+    assert learns / 2 < run_seconds(FULL) < learns
 
 
 def test_texts_count_as_long_as_they_were_found_to_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
             there = sizes.get("validation", LOOKED)
             rows = sizes.get("test", LOOKED) + epochs * min(looked(config), there)
             rows += min(FEWEST_LOOKED, there) if config.half or not backbone.pretrained else 0
-            seconds += 2 * live * tokens[key] * rows / rate
+            seconds += 2 * live * tokens[key] * rows / rate / machine.forwards()
     more = 1 + _passes(config)
     for phase in planned:
         most = config.optim.batch
@@ -111,7 +111,7 @@ def fill_seconds(
     train = sizes.get("train", 0)
     texts = min(train, draws * (choice.size or train)) + sizes.get("validation", 0) + sizes.get("test", 0)
     work = 2 * sum(backbone.parameters()[max(deepest, 1) : frozen]) * machine.tokens(backbone, choice) * texts
-    return work / machine.rate(threads or machine.fastest())
+    return work / machine.rate(threads or machine.fastest()) / machine.forwards()
 
 
 def _sizes(choice: ContextChoice) -> dict[str, int]:
@@ -171,11 +171,12 @@ Facts = tuple[tuple[object, ...], ...]
 
 
 def _facts(config: RunConfig) -> Facts:
-    """What a guess follows from beside a configuration: examples, tokens of a text, parameters."""
+    """What a guess follows from beside a configuration: examples, tokens of a text, parameters, what was measured."""
     backbone: Backbone = make("backbones", config.backbone)
     choices = list(config.contexts().values())
     sizes = tuple(tuple(_sizes(choice).items()) for choice in choices)
-    return *sizes, tuple(machine.tokens(backbone, choice) for choice in choices), tuple(backbone.parameters())
+    tokens = tuple(machine.tokens(backbone, choice) for choice in choices)
+    return *sizes, tokens, tuple(backbone.parameters()), (machine.forwards(),)
 
 
 def study_seconds(config: RunConfig, draws: int, finished: Sequence[Run] = ()) -> float:
