@@ -103,7 +103,7 @@ def fill_seconds(
 ) -> float:
     """How long frozen layers above the lowest ``deepest`` blocks take for the texts of a context that draws read.
 
-    ``threads``: as in `one_run_seconds`.
+    ``threads``: as in `one_run_seconds`; texts are encoded side by side, each by one (`ctx.sidebyside`).
     """
     frozen, _ = frozen_blocks(config)
     backbone: Backbone = make("backbones", config.backbone)
@@ -111,7 +111,7 @@ def fill_seconds(
     train = sizes.get("train", 0)
     texts = min(train, draws * (choice.size or train)) + sizes.get("validation", 0) + sizes.get("test", 0)
     work = 2 * sum(backbone.parameters()[max(deepest, 1) : frozen]) * machine.tokens(backbone, choice) * texts
-    return work / machine.rate(threads or machine.fastest()) / machine.forwards()
+    return work / machine.forwards() / (machine.rate(1) * (threads or machine.fastest()))
 
 
 def _sizes(choice: ContextChoice) -> dict[str, int]:
