@@ -65,7 +65,7 @@ class Batch:
     the share that it keeps for itself, where features are mixed.
     """
 
-    room = 0  # tokens that it is filled up to, so that a row's numbers don't depend on the others, to the bit
+    room = 0  # tokens it is filled up to, so that a row's numbers don't depend on others, to the bit; no gradients then
     changed: int | None = None
     mix: tuple[np.ndarray, float] | None = None
 

@@ -1,4 +1,4 @@
-"""How fast this machine trains, as measured here once, and how long texts are. No torch."""
+"""How fast this machine is, as measured here once, and how long texts are. No torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ctx.parts import Backbone
 SPEEDS, TOKENS = "speeds", "lengths"  # folders
 SPEEDS_VERSION = 2  # raised by hand when layers learn at another speed
 FORWARDS = "forwards"  # the name of that ratio, beside the numbers of threads
-USUAL_RATE, USUAL_TOKENS = 8e10, 30.0  # until they are measured: operations a second, and tokens of a text
+USUAL_RATE, USUAL_TOKENS = 8e10, 30.0  # until they are measured: operations a second of a thread, and tokens of a text
 
 
 def speeds() -> dict[int, float]:

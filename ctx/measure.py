@@ -23,7 +23,8 @@ WORSE = 0.95  # the speed of more threads to that of one: below, others were at 
 def measure(leave: Callable[[], bool] = lambda: False) -> dict[int, float]:
     """Operations a second by threads, the best of a few steps each, kept for `ctx.machine`.
 
-    Half a second. Nothing is found where others are at work, or where ``leave``, asked before every step, says so.
+    It takes less than a second. Nothing is found where others are at work, or where ``leave``, asked before every step,
+    says so.
     """
     before, found, forwards = torch.get_num_threads(), dict[int, float](), 0.0
     try:

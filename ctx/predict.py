@@ -10,14 +10,17 @@ import numpy as np
 from ctx import checkpoint, data
 from ctx.config import ContextChoice, RunConfig, key
 from ctx.errors import BadInput, Unavailable
+from ctx.parts import Context
 from ctx.plan import Progress
 from ctx.records import Run
 
 if TYPE_CHECKING:
-    from ctx.batches import ContextRows
+    from collections.abc import Sequence
+
     from ctx.model import Model
     from ctx.setup import Setup
     from ctx.state import State
+    from ctx.train import Trainer
 
 
 class Judged(NamedTuple):
@@ -43,9 +46,7 @@ def answers(config: RunConfig, weights: State, text: str, of: str = "") -> Judge
     trainer = Trainer(Setup(config))
     trainer.model.put(weights.part("model"))
     setup = trainer.setup
-    rows = _rows(setup, of)
-    context = rows.context
-    modules = tuple(setup.tuning.modules(trainer.model, rows))
+    context, modules = _whose(trainer, of)
     example = setup.task.typed(text, context)
     encoded = encoded_rows("", [example], context, setup.backbone, setup.task)
     if len(modules) == 1:
@@ -63,23 +64,37 @@ def answers(config: RunConfig, weights: State, text: str, of: str = "") -> Judge
     return Judged(dict(zip(context.labels, softmax(found[0].astype(float)).tolist(), strict=True)), modules)
 
 
-def _rows(setup: Setup, name: str) -> ContextRows:
-    """Those of a context of the run, or of another that is like them."""
+def _whose(trainer: Trainer, name: str) -> tuple[Context, tuple[str, ...]]:
+    """A context of the run (its target, where none is named) or another like them; whose modules it has."""
     from ctx.batches import rows_of
 
+    setup, tuning = trainer.setup, trainer.setup.tuning
     there = {rows.context.name: rows for rows in setup.rows.values()}
-    if not name or name in there:
-        return there.get(name, setup.rows["target"])
+    rows = there.get(name) if name else setup.rows["target"]
+    if rows is not None:
+        return rows.context, tuple(tuning.modules(trainer.model, rows))
     other = data.context(ContextChoice(id=name))
-    own = setup.rows["target"].context
-    if other.application != own.application:
-        raise BadInput(f"{name} is {other.application}, and this run is of {own.application}: name another context.")
-    if other.labels not in {rows.context.labels for rows in setup.rows.values()}:
+    _alike(other, [rows.context for rows in there.values()])
+    if not tuning.modules(trainer.model, setup.rows["target"]):
+        return other, ()
+    rows = rows_of(setup.config, ContextChoice(id=name), setup.backbone, setup.task)
+    return other, tuple(tuning.modules(trainer.model, rows))
+
+
+def _alike(other: Context, there: Sequence[Context]) -> None:
+    """Raise BadInput unless some of the contexts has the other's application and labels; a text also its language."""
+    own = there[0].application
+    if other.application != own:
+        raise BadInput(f"{other.name} is {other.application}, and this run is of {own}: name another context.")
+    if other.labels not in {one.labels for one in there}:
+        learnt = "; or ".join({one.labels: ", ".join(one.labels) for one in there}.values())
         raise BadInput(
-            f"{name} has the labels {', '.join(other.labels)}, and this run has learnt {', '.join(own.labels)}: "
+            f"{other.name} has the labels {', '.join(other.labels)}, and this run has learnt {learnt}: "
             "name another context."
         )
-    return rows_of(setup.config, ContextChoice(id=name), setup.backbone, setup.task)
+    if not other.labels and other.language not in {one.language for one in there}:
+        learnt = " and ".join(sorted({one.language for one in there}))
+        raise BadInput(f"{other.name} is in {other.language}, and this run has learnt {learnt}: name another context.")
 
 
 def _depth(setup: Setup, model: Model) -> int:

@@ -270,7 +270,8 @@ def _together(length: int) -> int:
 def arithmetic() -> tuple[str, ...]:
     """What the last bits of a number depend on: libraries, and the processor."""
     machine = platform.machine(), torch.backends.cpu.get_cpu_capability()
-    return torch.__version__, version("transformers"), *machine, "oneDNN" if products.onednn() else ""
+    by = ("oneDNN",) if products.onednn() else ()
+    return torch.__version__, version("transformers"), *machine, *by
 
 
 memo = Memo(shared=True)

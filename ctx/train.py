@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctx import evaluation, inside
+from ctx import evaluation, inside, products
 from ctx.answers import Answers
 from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
@@ -37,6 +37,7 @@ def train(
 ) -> Iterator[Event]:
     """Train one configuration; raises CtxError for what a person can mend. ``sharing``: phases (`ctx.handover`)."""
     deterministic()
+    products.onednn()  # before any thread asks
     setup = Setup(canonical(config))
     yield from Trainer(setup, features, Handover(setup) if sharing else None).run(resume)
 

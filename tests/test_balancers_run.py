@@ -109,15 +109,18 @@ def test_where_no_shared_layer_learns_gradients_on_them_are_refused(name: str, t
         check(config)
 
 
-@pytest.mark.parametrize("name", BALANCERS)
+RISING = Choice(name="joint", knobs={"lam": 1.0, "shape": "linear", "lam_from": 0.1})
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "gradnorm"])
 def test_two_that_set_the_weights_are_refused_together(name: str) -> None:
-    schedule = Choice(name="joint", knobs={"lam": 1.0, "shape": "linear", "lam_from": 0.1})
-    config = run(balancer=Choice(name=name), schedule=schedule)
-    if name in ("uncertainty", "gradnorm"):
-        with pytest.raises(BadInput, match=f"The balancer {name} sets the weight .* schedule joint changes λ"):
-            check(config)
-    else:
-        assert check(config)
+    with pytest.raises(BadInput, match=f"The balancer {name} sets the weight .* schedule joint changes λ"):
+        check(run(balancer=Choice(name=name), schedule=RISING))
+
+
+@pytest.mark.parametrize("name", ["dwa", "pcgrad", "upgrad"])
+def test_a_balancer_that_keeps_to_λ_goes_with_one_that_changes(name: str) -> None:
+    assert check(run(balancer=Choice(name=name), schedule=RISING, optim=Optim(epochs=3)))
 
 
 def test_without_torchjd_upgrad_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import BadInput, Unavailable
 from ctx.hand import _take_job
 from ctx.parts import Choice
-from ctx.predict import of_run
+from ctx.predict import _alike, of_run
 from ctx.records import Run
 from ctx.store import Store, open_store
 from ctx.worker import run_here
@@ -88,6 +89,19 @@ def test_without_modules_a_context_with_the_same_labels_has_the_same_head(store:
         of_run(run, "Fine.", "ner/sample-office-en")
     with pytest.raises(BadInput, match="no-such"):
         of_run(run, "Fine.", "sentiment/no-such")
+
+
+def test_a_context_that_nothing_was_learnt_of_is_refused(home: Path) -> None:
+    there = [data.context(ContextChoice(id=f"sentiment/sample-{name}")) for name in ("cafes-en", "gadgets-en")]
+    other = SimpleNamespace(name="own/x", application="sentiment", labels=("bad", "good"), language="en")
+    with pytest.raises(
+        BadInput, match="own/x has the labels bad, good, and this run has learnt negative, positive: name"
+    ):
+        _alike(other, there)  # type: ignore[arg-type]
+    texts = [SimpleNamespace(name=f"en-{to}", application="translation", labels=(), language=to) for to in ("es", "pt")]
+    _alike(texts[0], texts)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="en-de is in de, and this run has learnt es and pt: name another"):
+        _alike(SimpleNamespace(**vars(texts[0]) | {"name": "en-de", "language": "de"}), texts)  # type: ignore[arg-type]
 
 
 def test_a_run_that_cannot_judge_says_why(store: Store) -> None:

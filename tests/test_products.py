@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -75,6 +78,23 @@ def test_which_is_quicker_is_measured_once_and_kept(chosen: None, monkeypatch: p
     products.onednn.cache_clear()  # another process
     assert products.onednn()
     assert len(measured) == 1
+
+
+def test_processes_that_begin_together_have_the_same_answer(chosen: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, began = iter([2.0, 1.0]), threading.Barrier(2)
+
+    def measured() -> float:
+        time.sleep(0.1)
+        return next(answers)
+
+    def another() -> bool:
+        began.wait()
+        return products.onednn.__wrapped__()
+
+    monkeypatch.setattr(products, "_faster", measured)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda _: another(), range(2))) == [True, True]
 
 
 def test_what_was_kept_and_is_damaged_is_measured_again(chosen: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """The Run page: everything about one run, and what can be done with it."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+from adapted import models
 from streamlit.testing.v1 import AppTest
 
 from ctx.config import key
 from ctx.lab import link
+from ctx.parts import Choice
 from ctx.records import Run
 from ctx.repeat import command
 from ctx.replay import Replay
@@ -15,6 +18,8 @@ from ctx.store import Store, open_store
 from ctx.ui.runs_one import address_of
 from tests.finished import SENTIMENT, finished
 from tests.pages import opened, texts
+
+__all__ = ["models"]
 
 
 @pytest.fixture
@@ -54,6 +59,19 @@ def test_what_happens_inside_is_drawn_for_any_run(joint: Run) -> None:
     assert not app.exception
     assert any("**Shares of the loss**" in one.value for one in app.markdown)
     assert len(app.get("plotly_chart")) > before
+
+
+def test_a_run_whose_backbone_is_gone_says_so_and_shows_the_rest(
+    joint: Run, tmp_path: Path, store: Store, models: dict[str, Choice]
+) -> None:
+    shutil.copytree(models["bert"].knobs["path"], tmp_path / "gone")
+    gone = Choice(name="folder", knobs={"path": str(tmp_path / "gone")})
+    run = store.add_run(joint.config.model_copy(update={"backbone": gone}))
+    shutil.rmtree(tmp_path / "gone")
+    app = opened("run", run=run.id)
+    assert not app.exception
+    assert "gone" in texts(app)
+    assert app.segmented_control(key="run_show")
 
 
 def test_the_first_characters_of_an_id_are_enough(joint: Run) -> None:

@@ -25,6 +25,7 @@ class PCGrad(parts.Balancer):
     """
 
     name = "pcgrad"
+    version = 2
     title = "Projected gradients (PCGrad)"
     compares = True
     differentiates = True

@@ -33,6 +33,7 @@ class UPGrad(parts.Balancer):
     """
 
     name = "upgrad"
+    version = 2
     title = "Jacobian descent (UPGrad)"
     compares = True
     differentiates = True

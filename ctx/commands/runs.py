@@ -162,7 +162,8 @@ def predict(
     found = open_store().run(run)
     said, modules = of_run(found, text, context)
     whose_module = answering(modules, context or found.settings["target"]["id"])
-    document = {"run": found.id, "text": text} | ({"module": whose_module} if whose_module else {})
+    document = {"run": found.id, "text": text, "context": context or found.settings["target"]["id"]}
+    document |= {"module": whose_module} if whose_module else {}
     more = [whose_module] if whose_module else []
     if isinstance(said, str):
         emit(document | {"answer": said}, [said, *more], json)

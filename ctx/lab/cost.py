@@ -50,7 +50,7 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
         count + sum(backbone.decoder_parameters()) for count in (learned.live(config), learned.moved(config))
     )
     if any(cls.of_words() or cls.of_pieces() for cls in (part("augment", choice.name) for choice in config.augment)):
-        live, moved = (count + sum(layers[1:frozen]) / 3 for count in (live, moved))
+        live, moved = (count + sum(layers[1:frozen]) / 3 / machine.forwards() for count in (live, moved))
     start, step = TOGETHER if kind_of(config) else (START_SECONDS, STEP_SECONDS)
     seconds = start + _writing_seconds(config, backbone, planned, rate)
     tokens = {key: machine.tokens(backbone, choice) for key, choice in config.contexts().items()}

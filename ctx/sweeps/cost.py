@@ -75,22 +75,21 @@ def cost(
     ahead = ahead and threads is None
     share_out = len(left) > MANY or any(shared_out(config) for config in left.values())
     at_once = max(1, min(workers, len(left))) if share_out else 1
-    filled_by = cores() if ahead else threads
     for config in sorted(left.values(), key=frozen_blocks):
         frozen, _ = frozen_blocks(config)
         contexts = sorted(choice.id for choice in config.contexts().values())
         prefix = f"{config.backbone.model_dump_json()} {frozen} {contexts} {config.half}"
+        each = together.threads(config, at_once) if at_once > 1 else threads
         for choice in () if not_kept(config) else config.contexts().values():
             texts = f"{config.backbone.model_dump_json()} {choice.id}" + f" {frozen}" * config.half  # see `ctx.prefix`
             if frozen > deepest.get(texts, 0):
-                filling += fill_seconds(config, choice, draws, deepest.get(texts, 0), filled_by)
+                filling += fill_seconds(config, choice, draws, deepest.get(texts, 0), cores() if ahead else each)
                 deepest[texts] = frozen
         if frozen and part("backbones", config.backbone.name).pretrained:
             cached += prefix in prefixes
             prefixes.add(prefix)
         source = _source_phase(config)
         led += bool(source) and source in sources
-        each = together.threads(config, at_once) if at_once > 1 else threads
         seconds += one_run_seconds(config, finished, bool(source) and source in sources, each)
         sources |= {source} - {""}
     seconds = filling + seconds / at_once if ahead else (filling + seconds) / at_once

@@ -132,4 +132,7 @@ class PerContext(parts.Tuning):
 
     def found(self, model: Model) -> dict[str, Any]:
         """``modules``: whose modules each context's texts had, by the context's key."""
-        return {"modules": {key: list(self.modules(model, rows)) for key, rows in model.contexts.items()}}
+        from ctx.nearest import modules
+
+        of = modules(model.contexts, model.learnt, self.knobs.unseen)
+        return {"modules": {key: list(of[rows.context.name]) for key, rows in model.contexts.items()}}

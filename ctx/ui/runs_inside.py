@@ -103,8 +103,9 @@ def _agreement(read: Curves, names: Mapping[str, str]) -> None:
         label = t("{source} and {target}", source=name, target=names.get("target", ""))
         layers = [(inside.layer(block), series) for block, series in found.layers.items()]
         means = t(
-            "One batch of each context a look, on what both reach: 1 is the same direction, 0 none in common; below, "
-            "shaded, they point apart. It says what a very small step would do, not what training came to."
+            "One batch of each context a look, on the layers that both reach: 1 is the same direction, 0 none in "
+            "common; below, shaded, they point apart. It says what a very small step would do, not what training came "
+            "to."
         )
         draw = partial(charts_inside.cosines, found.whole, layers, label, titles)
         said = f"{inside.conflict(found)} {means}"

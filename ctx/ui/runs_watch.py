@@ -13,7 +13,7 @@ from ctx.ui.page import literal
 
 
 def follow(store: Store, run: Run) -> None:
-    """State, actions, results and curves; looks again every second until the run has ended."""
+    """State, actions, results, curves and what learns; looks again every second until the run has ended."""
     try:
         _ = run.config
     except BadInput as error:

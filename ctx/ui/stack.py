@@ -8,8 +8,10 @@ from html import escape
 import streamlit as st
 
 from ctx.config import RunConfig
+from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import effect, learned
+from ctx.pairs import here
 from ctx.records import Run
 from ctx.tuning import Learnt
 from ctx.ui.page import literal
@@ -19,10 +21,18 @@ HEAD = Learnt(1, 1.0)
 
 
 def of_run(run: Run) -> None:
-    """What learns in a run, in words and drawn; while it trains, with its epoch where others learn in another."""
+    """What learns in a run, in words and drawn; while it trains, with its epoch where others learn in another.
+
+    Nothing where its backbone isn't on this machine: to look fetches nothing.
+    """
+    if not here(run.config.backbone.name):
+        return
     st.markdown(f"**{t('What learns')}**")
-    st.caption(literal(effect.learning(run.config)))
-    show(run.config, epoch_of(run) if run.state == "running" else None)
+    try:
+        st.caption(literal(effect.learning(run.config)))
+        show(run.config, epoch_of(run) if run.state == "running" else None)
+    except CtxError as error:  # a folder of weights that is gone
+        st.caption(literal(str(error)))
 
 
 def epoch_of(run: Run) -> int:

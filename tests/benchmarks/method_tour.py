@@ -8,8 +8,8 @@ gets down to the embedding of an encoder of 6 layers. Only learning rates are tu
 layers and what is added to them, a third, once and three times the backbone's own (of the head, where nothing else
 learns), on draw 0. The best by the score of the kept weights on the target's validation split goes on to all draws; the
 method that never sees a label of the target is tuned on the source's. The test splits are read for the table alone.
-Target only has as many target updates as the method with most, and in a row of its own as many as fine-tuning has in
-all, so that no method is better for having trained longer.
+Target only has as many target updates as the method with most, and in rows of their own as many as fine-tuning and as
+STILTs have in all, so that it shows whether a method is better for having trained longer.
 
 ``--results``: finished runs, a JSON line each, by default those beside this file; what it holds is not run again, so a
 tour may take several sittings.
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import torch
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, frozen_blocks, key
 from ctx.errors import CtxError
+from ctx.lab.effect import phases
 from ctx.lab.methods import Method, methods
 from ctx.parts import Choice
 from ctx.study import target_updates
@@ -36,7 +36,6 @@ from ctx.verdict import difference, interval
 
 RATES = (1 / 3, 1.0, 3.0)  # times the usual one
 ROWS = "intermediate"  # the schedule that wants several sources
-TWICE = "target-only-twice"
 BOTH = "fine-tune-both"  # its control: the same sources at once
 RESULTS = Path(__file__).with_suffix(".jsonl")
 
@@ -82,7 +81,8 @@ class Finished:
 
     def __init__(self, path: Path) -> None:
         lines = path.read_text().splitlines() if path.exists() else []
-        self.path, self.there = path, {one.pop("key"): one for one in map(json.loads, lines)}
+        whole = (json.loads(line) for line in lines if line.endswith("}"))  # a sitting may end in mid-line
+        self.path, self.there = path, {one.pop("key"): one for one in whole}
 
     def of(self, config: RunConfig, metric: str) -> dict[str, Any]:
         """``test``, and ``source`` and ``target``, the kept weights' validation scores; trained if it isn't there."""
@@ -96,7 +96,7 @@ class Finished:
 
 def trained(config: RunConfig, metric: str) -> dict[str, Any]:
     """One run."""
-    began, scores = time.process_time(), {}
+    scores = {}
     for event in train(canonical(config), sharing=True):
         for role in ("source", "target"):
             if f"validation/{role}/{metric}" in event.values:
@@ -107,7 +107,7 @@ def trained(config: RunConfig, metric: str) -> dict[str, Any]:
     found = {role: scores.get((kept, role)) for role in ("source", "target")}
     values = found | {"test": final["metrics"]["target"][metric]}
     rounded = {name: value if value is None else round(value, 5) for name, value in values.items()}
-    return rounded | {"updates": final["updates"]["target"], "seconds": round(time.process_time() - began)}
+    return rounded | {"updates": final["updates"]["target"]}
 
 
 def tried(method: Method) -> list[RunConfig]:
@@ -122,7 +122,7 @@ def tried(method: Method) -> list[RunConfig]:
     return found
 
 
-def arms(pair: Pair, only: list[str]) -> dict[str, Method]:
+def arms(pair: Pair) -> dict[str, Method]:
     """Every method that can be had, with the sources that it wants."""
     found = {one.name: one for one in methods(pair.config())}
     several = {one.name: one for one in methods(pair.config(2))}
@@ -131,7 +131,7 @@ def arms(pair: Pair, only: list[str]) -> dict[str, Method]:
     for one in found.values():
         if one.why_not:
             print(f"{one.title}: not here. {one.why_not}")
-    return {name: one for name, one in found.items() if not one.why_not and (not only or name in only)}
+    return {name: one for name, one in found.items() if not one.why_not}
 
 
 def tuned(method: Method, pair: Pair, finished: Finished) -> RunConfig:
@@ -142,24 +142,36 @@ def tuned(method: Method, pair: Pair, finished: Finished) -> RunConfig:
 
 
 def fair(there: dict[str, Method]) -> dict[str, Method]:
-    """Target only with as many target updates as the method with most; and with as many as fine-tuning has in all."""
-    most, alone = max(target_updates(one.config) for one in there.values()), there["target-only"]
+    """Of all methods; target only has as many target updates as that with most, and once more as many as fine-tuning
+    and as STILTs have in all."""
+    alone, most = there["target-only"], max(target_updates(one.config) for one in there.values())
+    found = {"target-only": replace(alone, config=_longer(alone.config, most))}
+    for name in ("fine-tune", "stilts"):
+        if name in there:
+            title = f"Target only, as many updates as {there[name].title} in all"
+            config = _longer(alone.config, _updates(there[name].config))
+            found[f"as long as {name}"] = replace(alone, name=f"as long as {name}", title=title, config=config)
+    return there | found
 
-    def longer(updates: int) -> RunConfig:
-        return alone.config.model_copy(update={"schedule": Choice(name="target-only", knobs={"updates": updates})})
 
-    twice = replace(
-        alone, name=TWICE, title="Target only, as many updates as fine-tuning in all", config=longer(2 * most)
-    )
-    return there | {"target-only": replace(alone, config=longer(most)), TWICE: twice}
+def _longer(config: RunConfig, updates: int) -> RunConfig:
+    """Target only with so many updates an epoch."""
+    return config.model_copy(update={"schedule": Choice(name="target-only", knobs={"updates": updates})})
+
+
+def _updates(config: RunConfig) -> int:
+    """Of all phases, for an epoch."""
+    return -(-sum(phase.epochs * phase.updates for phase in phases(config)) // config.optim.epochs)
 
 
 def table(pair: Pair, draws: int, only: list[str], finished: Finished) -> None:
     """Tune and train every method, and print its row."""
-    print("| method | rate | test | 95 % interval | against target only | target updates | processor s a run |")
-    print("|---|---|---|---|---|---|---|")
+    print("| method | rate | test | 95 % interval | against target only | target updates |")
+    print("|---|---|---|---|---|---|")
     tests: dict[str, dict[int, float]] = {}
-    for name, method in fair(arms(pair, ["target-only", *only] if only else [])).items():
+    for name, method in fair(arms(pair)).items():
+        if only and name not in ["target-only", *only]:
+            continue
         try:
             best = tuned(method, pair, finished)
             runs = [finished.of(best.model_copy(update={"seed": draw}), pair.metric) for draw in range(draws)]
@@ -170,8 +182,7 @@ def table(pair: Pair, draws: int, only: list[str], finished: Finished) -> None:
         mean, (low, high) = sum(tests[name].values()) / draws, interval(list(tests[name].values()))
         rate = best.optim.lr or best.optim.head_lr
         row = f"| {method.title} | {rate:.1e} | {mean:.3f} | {low:.3f} to {high:.3f} | {against(tests, name)} | "
-        seconds = sum(run["seconds"] for run in runs) / draws
-        print(f"{row}{runs[0]['updates']} | {seconds:.0f} |", flush=True)
+        print(f"{row}{runs[0]['updates']} |", flush=True)
 
 
 def against(tests: dict[str, dict[int, float]], name: str) -> str:
