@@ -76,7 +76,8 @@ class Begin:
 class Step:
     """What a penalty sees of an update: the batch, the head's input and what the head gave, of every active context.
 
-    ``progress`` of the phase, from 0 to 1.
+    ``progress`` of the phase, from 0 to 1; ``after``: the losses' gradients are there, and what `pull` gives has added
+    its own to them.
     """
 
     model: Model
@@ -84,6 +85,7 @@ class Step:
     batches: Mapping[str, Batch]
     hidden: Mapping[str, Tensor]
     out: Mapping[str, Tensor]
+    after: bool = False
 
 
 class Stateful(Part):
@@ -120,7 +122,8 @@ class Penalty(Stateful):
     what the formula of a run shows, by the knob that weighs it, ``{:g}`` where its value stands; ``acts``: in every
     phase, only in those with source and target, or only in those that go on from contexts left behind; ``passes``: what
     it adds to the work of an update, as a share of it; ``looks_back``: it reads the weights handed over, which are not
-    kept otherwise; ``said``: its curves (`told`) in words.
+    kept otherwise; ``pulls``: it is of the weights alone, and is asked when the losses' gradients are there; ``said``:
+    its curves (`told`) in words.
     """
 
     kind = "penalties"
@@ -129,6 +132,7 @@ class Penalty(Stateful):
     acts: ClassVar[Literal["always", "beside", "left"]] = "always"
     passes: ClassVar[float] = 0.0
     looks_back: ClassVar[bool] = False
+    pulls: ClassVar[bool] = False
     said: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def weighs(self) -> bool:

@@ -11,16 +11,55 @@ from torch.autograd.function import once_differentiable
 
 PIECE = 2**15  # numbers: a few of them fit a processor's second cache
 
+Piece = tuple[Tensor, Tensor, Tensor | None]
+
 
 def learning(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that learn, by name."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def pull(weights: Sequence[Tensor], towards: Sequence[Tensor], importance: Sequence[Tensor] | None = None) -> Tensor:
-    """½ Σ F (w - w₀)² over tensors of equal shapes, a scalar; F is 1 where no ``importance`` is given."""
+def pull(
+    weights: Sequence[Tensor],
+    towards: Sequence[Tensor],
+    importance: Sequence[Tensor] | None = None,
+    strength: float = 1.0,
+    after: bool = False,
+) -> Tensor:
+    """½ s Σ F (w - w₀)² over tensors of equal shapes, a scalar; F is 1 where no ``importance`` is given.
+
+    ``after``: its gradient is added to the weights' at once, while pieces are at hand, and the scalar has none.
+    """
+    if after:
+        return strength * _added(weights, towards, importance, strength)
     found: Tensor = Pull.apply(towards, importance, *weights)  # type: ignore[no-untyped-call]
-    return found
+    return strength * found
+
+
+@torch.no_grad()
+def _added(
+    weights: Sequence[Tensor], towards: Sequence[Tensor], importance: Sequence[Tensor] | None, strength: float
+) -> Tensor:
+    """The sum without its strength."""
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad.contiguous()
+    into = (piece for weight in weights if weight.grad is not None for piece in _pieces(weight.grad))
+    return _half(_each(weights, towards, importance), weights[0].new_empty(2, PIECE), into, strength)
+
+
+def _half(
+    pieces: Iterator[Piece], rooms: Tensor, into: Iterator[Tensor] | None = None, strength: float = 1.0
+) -> Tensor:
+    """½ Σ F (w - w₀)²; ``into``: what the gradients of pieces are added to."""
+    parts = []
+    for weight, start, firmness in pieces:
+        one, other = rooms[:, : len(weight)]
+        difference = torch.sub(weight, start, out=one)
+        pulled = difference if firmness is None else torch.mul(difference, firmness, out=other)
+        parts.append(torch.dot(pulled, difference))
+        if into is not None:
+            next(into).add_(pulled, alpha=strength)
+    return torch.stack(parts).sum() / 2
 
 
 class Pull(torch.autograd.Function):
@@ -31,14 +70,7 @@ class Pull(torch.autograd.Function):
         """The sum, of the weights' type."""
         at.save_for_backward(*weights)
         at.towards, at.importance = towards, importance
-        rooms = weights[0].new_empty(2, PIECE)
-        parts = []
-        for weight, start, firmness in _each(weights, at):
-            one, other = rooms[:, : len(weight)]
-            difference = torch.sub(weight, start, out=one)
-            pulled = difference if firmness is None else torch.mul(difference, firmness, out=other)
-            parts.append(torch.dot(pulled, difference))
-        return torch.stack(parts).sum() / 2
+        return _half(_each(weights, towards, importance), weights[0].new_empty(2, PIECE))
 
     @staticmethod
     @once_differentiable
@@ -47,7 +79,7 @@ class Pull(torch.autograd.Function):
         weights = at.saved_tensors
         found = [weight.new_empty(weight.shape) for weight in weights]
         out = (piece for one in found for piece in _pieces(one))
-        for (weight, start, firmness), into in zip(_each(weights, at), out, strict=True):
+        for (weight, start, firmness), into in zip(_each(weights, at.towards, at.importance), out, strict=True):
             torch.sub(weight, start, out=into)
             if firmness is not None:
                 into.mul_(firmness)
@@ -55,11 +87,11 @@ class Pull(torch.autograd.Function):
         return (None, None, *found)
 
 
-def _each(weights: Sequence[Tensor], at: Any) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+def _each(weights: Sequence[Tensor], towards: Sequence[Tensor], importance: Sequence[Tensor] | None) -> Iterator[Piece]:
     """Weights, w₀ and F piece by piece."""
-    for i, (weight, start) in enumerate(zip(weights, at.towards, strict=True)):
+    for i, (weight, start) in enumerate(zip(weights, towards, strict=True)):
         pieces = _pieces(weight)
-        firmness = _pieces(at.importance[i]) if at.importance is not None else [None] * len(pieces)
+        firmness = _pieces(importance[i]) if importance is not None else [None] * len(pieces)
         yield from zip(pieces, _pieces(start), firmness, strict=True)
 
 

@@ -59,6 +59,7 @@ class Total:
         values = {f"loss/{key}": loss.item() for key, loss in losses.items()}
         values |= self._penalise(step)
         used = self.balancer.backward(losses, weights, shared)
+        values |= self._pull(step)
         values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
         values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
         return values | {f"told/{part.name}/{name}": v for part in self.parts for name, v in part.told().items()}
@@ -70,6 +71,7 @@ class Total:
         terms = {
             f"term/{penalty.name}/{name}": term
             for penalty in self.penalties
+            if not penalty.pulls
             for name, term in penalty.terms(seen).items()
         }
         learnt = [term for term in terms.values() if term.requires_grad]
@@ -78,6 +80,20 @@ class Total:
         if along:
             _carry(step.hidden, seen.hidden)
             _carry(step.out, seen.out)
+        return {name: term.item() for name, term in terms.items()}
+
+    def _pull(self, step: Step) -> dict[str, float]:
+        """Add the gradients of the terms of weights alone."""
+        after = replace(step, after=True)
+        terms = {
+            f"term/{penalty.name}/{name}": term
+            for penalty in self.penalties
+            if penalty.pulls
+            for name, term in penalty.terms(after).items()
+        }
+        learnt = [term for term in terms.values() if term.requires_grad]
+        if learnt:
+            torch.autograd.backward(learnt)
         return {name: term.item() for name, term in terms.items()}
 
     def bounded(self, values: Mapping[str, float], step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,6 +31,46 @@ def test_a_tensor_of_many_pieces_is_pulled_as_a_whole() -> None:
     (3 * pull([w], [start], [firm])).backward()
     assert pull([w], [start], [firm]).item() == pytest.approx((firm * (w - start) ** 2).sum().item() / 2, rel=1e-12)
     assert torch.allclose(w.grad, 3 * firm * (w - start), rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("firm", [True, False])
+def test_after_the_losses_its_gradient_is_added_to_theirs_at_once(firm: bool) -> None:
+    torch.manual_seed(0)
+    weights, starts, firmness, theirs = (
+        [torch.randn(7, PIECE // 3, dtype=torch.float64), torch.randn(3, 5, dtype=torch.float64)] for _ in range(4)
+    )
+    importance = firmness if firm else None
+    for w in weights:
+        w.requires_grad_()
+    pull(weights, starts, importance, 3.0).backward()
+    alone = [w.grad for w in weights]
+    weights[0].grad, weights[1].grad = theirs[0].t().contiguous().t(), None
+    found = pull(weights, starts, importance, 3.0, after=True)
+    assert not found.requires_grad
+    assert found.item() == pytest.approx(pull(weights, starts, importance, 3.0).item(), rel=1e-12)
+    assert torch.allclose(weights[0].grad, theirs[0] + alone[0], rtol=1e-12)  # type: ignore[operator]
+    assert torch.allclose(weights[1].grad, alone[1], rtol=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["l2sp", "ewc"])
+def test_a_penalty_of_weights_gives_the_same_gradients_before_and_after(name: str) -> None:
+    built = model()
+    given = moved(built)
+    started, found = begin(built, given, ("old", "new")), []
+    for after in (False, True):
+        penalty = part(name, weight=2.0, **({"head": 0.2} if name == "l2sp" else {}))
+        penalty.begin(started)
+        built.zero_grad()
+        terms = penalty.terms(replace(step(built, TARGET, started), after=after))
+        for term in terms.values():
+            if term.requires_grad:
+                term.backward()
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in built.parameters()]
+        found.append((sum(term.item() for term in terms.values()), torch.cat([one.flatten() for one in gradients])))
+    (before, own), (later, added) = found
+    assert before == pytest.approx(later, rel=1e-12)
+    assert before > 0
+    assert torch.allclose(own, added, rtol=1e-9)
 
 
 def test_l2sp_in_the_first_phase_pulls_to_where_that_began_and_copies_no_head() -> None:

@@ -29,6 +29,7 @@ class EWC(Guarding):
 
     name = "ewc"
     version = 2
+    pulls = True
     title = "Important weights stay (EWC)"
     adds = MappingProxyType({"weight": "+ {:g}/2 · Σ F · (w − w_source)²"})
 
@@ -58,7 +59,8 @@ class EWC(Guarding):
             with self.start.back(step.model, gradients=True):
                 self.fisher |= self._importance(new)
         importance = [self.fisher[name] for name in held]
-        return {"kept": self.knobs.weight * pull(list(held.values()), self.start.of(held), importance)}
+        weights, start = list(held.values()), self.start.of(held)
+        return {"kept": pull(weights, start, importance, self.knobs.weight, step.after)}
 
     def _importance(self, weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
         """The mean of squared gradients of one example's loss, over examples of the contexts left behind."""

@@ -28,6 +28,7 @@ class L2SP(parts.Penalty):
     name = "l2sp"
     version = 2
     looks_back = True
+    pulls = True
     title = "Near the start (L2-SP)"
     adds = MappingProxyType({"weight": "+ {:g}/2 · ‖w − w_start‖²", "head": "+ {:g}/2 · ‖w of fresh heads‖²"})
 
@@ -74,7 +75,10 @@ class L2SP(parts.Penalty):
 
         weights = learning(step.model)
         held = {name: p for name, p in weights.items() if id(p) not in self.fresh}
-        found = {"start": self.knobs.weight * pull(list(held.values()), self.start.of(held))} if held else {}
+        found = {}
+        if held:
+            strength = self.knobs.weight
+            found["start"] = pull(list(held.values()), self.start.of(held), strength=strength, after=step.after)
         fresh = [p.square().sum() for p in weights.values() if id(p) in self.fresh]
         return found | ({"head": self.knobs.head / 2 * torch.stack(fresh).sum()} if fresh and self.knobs.head else {})
 
