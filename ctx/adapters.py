@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx.matrices import Matrix
+from ctx.products import Map
 
 if TYPE_CHECKING:
     from ctx.batches import Batch
@@ -174,8 +175,8 @@ def low_rank(layer: nn.Module, matrices: Sequence[Matrix], rank: int, alpha: flo
 
 def mapped(module: Any) -> nn.Linear | None:
     """The linear map in a module of which it and at most one low-rank `update` are all."""
-    if type(module) is nn.Linear:
-        return module
+    if type(module) in (nn.Linear, Map):
+        return cast(nn.Linear, module)
     if isinstance(module, Added):
         working = module.working()
         return mapped(module.inner) if len(working) == 1 and isinstance(working[0], LowRank) else None

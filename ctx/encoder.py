@@ -14,6 +14,7 @@ from ctx.layers import AttentionLayer, PackedLayer, Table, TakeInputs
 from ctx.mapped import Mapped
 from ctx.memory import give_back
 from ctx.pieces import SPACES, Pieces
+from ctx.products import quicken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ def blocks_of(model: Any, layers: int) -> list[tuple[str, nn.Module]]:
     """The embedding and the lowest ``layers`` layers of a transformers encoder."""
     from transformers.models.bert.modeling_bert import BertLayer
 
+    quicken(model.encoder)
     kinds = [PackedLayer if isinstance(layer, BertLayer) else AttentionLayer for layer in model.encoder.layer[:layers]]
     inner = [(f"layer{i + 1}", kind(model.encoder.layer[i])) for i, kind in enumerate(kinds)]
     return [("embedding", TakeInputs(model.embeddings)), *inner]

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from ctx import kept
 from ctx.filelock import locked
@@ -51,6 +53,41 @@ def outer(grad: Tensor, read: Tensor) -> Tensor:
         return grad.t() @ read
     found: Tensor = torch.ops.mkldnn._linear_pointwise(grad.t(), read.t(), None, "none", [], "")
     return found
+
+
+class Map(nn.Linear):
+    """A linear map with a bias that multiplies by the quicker library, forwards and back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[…, I]`` to ``[…, O]``."""
+        if not x.numel() or not _by_onednn(x):
+            return super().forward(x)
+        found: Tensor = _Product.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return found.view(*x.shape[:-1], -1)
+
+
+def quicken(module: nn.Module) -> None:
+    """Make maps of a module's linear maps: the same parameters, in place."""
+    for one in module.modules():
+        if type(one) is nn.Linear and one.bias is not None:
+            one.__class__ = Map
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(at: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        at.save_for_backward(x, weight)
+        return linear(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(at: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (x, weight), (first, second, third) = at.saved_tensors, at.needs_input_grad
+        return (
+            back(grad, weight) if first else None,
+            outer(grad, x) if second else None,
+            grad.sum(0) if third else None,
+        )
 
 
 def _by_onednn(read: Tensor) -> bool:

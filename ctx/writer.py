@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ctx.beam import Search
 from ctx.layers import spread
 from ctx.pointer import MARKS, Pointer, Source, Widened, mixed
+from ctx.products import quicken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,7 @@ class Layer(nn.Module):
             nn.Linear(width, INNER * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(INNER * width, width)
         )
         self.drop = nn.Dropout(dropout)
+        quicken(self)
 
     def forward(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch import nn
 
 from ctx import kept, products
 
@@ -54,6 +56,27 @@ def test_columns_of_a_larger_matrix_are_read_as_they_stand(library: bool) -> Non
     part = wide[:, OUTPUTS : 2 * OUTPUTS]
     assert torch.allclose(products.back(part, weight), part @ weight, rtol=1e-5, atol=1e-4)
     assert torch.allclose(products.outer(part, wide), part.t() @ wide, rtol=1e-5, atol=1e-4)
+
+
+def test_a_map_is_a_linear_map_with_its_gradients(library: bool) -> None:
+    torch.manual_seed(0)
+    plain, x = nn.Linear(INPUTS, OUTPUTS), torch.randn(3, ROWS, INPUTS)
+    quick = nn.Sequential(copy.deepcopy(plain), nn.Linear(2, 2, bias=False))
+    products.quicken(quick)
+    assert [type(one) for one in quick] == [products.Map, nn.Linear]
+    found = []
+    for one in (plain, quick[0]):
+        read = x.clone().requires_grad_()
+        out = one(read)
+        out.sin().sum().backward()
+        assert out.shape == (3, ROWS, OUTPUTS)
+        found.append([out.detach(), read.grad, one.weight.grad, one.bias.grad])
+    for own, other in zip(*found, strict=True):
+        assert torch.allclose(own, other, rtol=1e-4, atol=1e-4)
+    assert quick[0](x[:, :0]).shape == (3, 0, OUTPUTS)
+    quick[0].weight.requires_grad_(False)
+    quick[0](x).sum().backward()
+    assert plain.state_dict().keys() == quick[0].state_dict().keys()
 
 
 def test_twice_they_are_the_same_to_the_bit(library: bool) -> None:
