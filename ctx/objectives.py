@@ -76,8 +76,8 @@ class Begin:
 class Step:
     """What a penalty sees of an update: the batch, the head's input and what the head gave, of every active context.
 
-    ``progress`` of the phase, from 0 to 1; ``after``: the losses' gradients are there, and what `pull` gives has added
-    its own to them.
+    ``progress`` of the phase, from 0 to 1; ``after``: the losses' gradients are there, and `ctx.pull.pull` adds its own
+    to them at once.
     """
 
     model: Model

@@ -42,7 +42,8 @@ def _added(
 ) -> Tensor:
     """The sum without its strength."""
     for weight in weights:
-        weight.grad = torch.zeros_like(weight) if weight.grad is None else weight.grad.contiguous()
+        grad = torch.zeros(weight.shape, dtype=weight.dtype) if weight.grad is None else weight.grad
+        weight.grad = grad.contiguous()
     into = (piece for weight in weights if weight.grad is not None for piece in _pieces(weight.grad))
     return _half(_each(weights, towards, importance), weights[0].new_empty(2, PIECE), into, strength)
 
@@ -58,7 +59,7 @@ def _half(
         pulled = difference if firmness is None else torch.mul(difference, firmness, out=other)
         parts.append(torch.dot(pulled, difference))
         if into is not None:
-            next(into).add_(pulled, alpha=strength)
+            next(into).add_(pulled.mul_(strength))
     return torch.stack(parts).sum() / 2
 
 

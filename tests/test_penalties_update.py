@@ -57,7 +57,7 @@ def test_terms_go_back_through_the_layers_along_with_the_losses(name: str, monke
     assert not all(torch.allclose(a, b, rtol=1e-3) for a, b in zip(together, alone, strict=False))
 
 
-@pytest.mark.parametrize("weight", [1e15, 1e38])
+@pytest.mark.parametrize("weight", [1e15, 1e38, 1e40])
 @pytest.mark.parametrize(("name", "knobs"), [("l2sp", {}), ("ewc", {"examples": 5}), ("dann", {}), ("coral", {})])
 def test_a_weight_that_is_far_too_large_ends_the_run_with_what_to_lower(
     name: str, knobs: dict[str, Any], weight: float, home: Path
@@ -73,5 +73,5 @@ def test_a_weight_that_is_far_too_large_ends_the_run_with_what_to_lower(
     )
     assert ("validation/target/loss", 0) in points
     assert all(("total", step) in points for step in range(1, last + 1))
-    if SCHEDULE[name] == "sequential":
+    if SCHEDULE[name] == "sequential" and weight < 1e39:  # which is a number in float32
         assert last >= 1, "a curve was drawn before that"

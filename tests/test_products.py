@@ -10,9 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from adapted import models
 from torch import nn
 
-from ctx import kept, products
+from ctx import kept, products, writer
+from ctx.parts import Choice
+from ctx.registry import make
+
+__all__ = ["models"]
 
 ROWS, INPUTS, OUTPUTS = 37, 24, 40
 
@@ -75,8 +80,19 @@ def test_a_map_is_a_linear_map_with_its_gradients(library: bool) -> None:
         assert torch.allclose(own, other, rtol=1e-4, atol=1e-4)
     assert quick[0](x[:, :0]).shape == (3, 0, OUTPUTS)
     quick[0].weight.requires_grad_(False)
-    quick[0](x).sum().backward()
+    read = x.clone().requires_grad_()
+    quick[0](read).sum().backward()
+    assert torch.allclose(read.grad, plain.weight.sum(0).expand_as(x), rtol=1e-4, atol=1e-4)
+    assert torch.equal(quick[0](x[0, :3]), nn.functional.linear(x[0, :3], plain.weight, plain.bias))
     assert plain.state_dict().keys() == quick[0].state_dict().keys()
+
+
+def test_maps_stand_where_layers_are_not_written_out(models: dict[str, Choice]) -> None:
+    roberta, _ = make("backbones", models["xlm-roberta"]).blocks(0)
+    maps = [one for _, block in roberta for one in block.modules() if type(one) is products.Map]
+    assert len(maps) >= 6 * (len(roberta) - 1)
+    layer = writer.Layer(32, 0.0)
+    assert not [one for one in layer.modules() if type(one) is nn.Linear]
 
 
 def test_twice_they_are_the_same_to_the_bit(library: bool) -> None:
