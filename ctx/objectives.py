@@ -150,7 +150,8 @@ class Balancer(Stateful):
     ``makes``: what a formula shows for the loss ``{}`` of a context among several, its weight included; ``{n}``: its
     number, as an index. ``undoes``: in time it undoes λ.
     ``compares``: it means something only where an update sees several contexts; ``differentiates``: only where layers
-    that they share learn. ``used``: the weights of the last update, told as curves, where they aren't those set.
+    that they share learn. ``used``: the weights of the last update, told as curves, where they aren't those set;
+    ``beside``: what it minimised then beside the weighed losses.
     """
 
     kind = "balancers"
@@ -160,6 +161,7 @@ class Balancer(Stateful):
     compares: ClassVar[bool] = False
     differentiates: ClassVar[bool] = False
     used: Mapping[str, float] = MappingProxyType({})
+    beside: float = 0.0
 
     @classmethod
     def unfit(cls, facts: Facts) -> str:

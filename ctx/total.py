@@ -61,7 +61,8 @@ class Total:
         used = self.balancer.backward(losses, weights, shared)
         values |= self._pull(step)
         values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
-        values["total"] = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
+        summed = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
+        values["total"] = summed + self.balancer.beside
         return values | {f"told/{part.name}/{name}": v for part in self.parts for name, v in part.told().items()}
 
     def _penalise(self, step: Step) -> dict[str, float]:

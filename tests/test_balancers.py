@@ -26,6 +26,7 @@ def test_uncertainty_follows_the_slope_of_its_total(task: str, factor: float) ->
     assert list(found[0].values()) == pytest.approx(expected, rel=1e-7)
     assert list(used.values()) == pytest.approx(factor * np.exp(-s) * [LAM[key] for key in problem.lines])
     assert problem.gradient() == pytest.approx(problem.weighted(used))
+    assert balancer.beside == pytest.approx(s.sum() / 2)
 
 
 def test_uncertainty_settles_where_each_weighted_loss_is_a_half() -> None:

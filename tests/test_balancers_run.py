@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
@@ -54,9 +55,12 @@ def test_a_hand_over_begins_anew_and_resumes_to_the_bit(name: str) -> None:
 def test_the_weight_is_a_curve_and_what_is_logged_follows_it(name: str) -> None:
     found = steps(run(balancer=Choice(name=name), **THREE))
     for values in found:
-        for key in ("source", "source.2", "target"):
+        beside = 0.0
+        for key, lam in (("source", 1.0), ("source.2", 0.25), ("target", 2.0)):
+            beside -= math.log(values[f"told/{name}/{key}"] / lam) / 2 if name == "uncertainty" else 0.0
             assert values[f"weighted/{key}"] == pytest.approx(values[f"told/{name}/{key}"] * values[f"loss/{key}"])
-        assert values["total"] == pytest.approx(sum(v for k, v in values.items() if k.startswith("weighted/")))
+        weighted = sum(v for k, v in values.items() if k.startswith("weighted/"))
+        assert values["total"] == pytest.approx(weighted + beside)
     assert [found[0][f"told/{name}/{key}"] for key in ("source", "source.2", "target")] == [1.0, 0.25, 2.0]
     assert found[-1][f"told/{name}/target"] != 2.0
 

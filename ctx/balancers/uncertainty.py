@@ -58,6 +58,7 @@ class Uncertainty(parts.Balancer):
 
         s = self.learnt.values
         self.used = {key: weights[key] if self.alone else self.factor * exp(-s[key]) * weights[key] for key in losses}
+        self.beside = 0.0 if self.alone else sum(s[key] / 2 for key in losses if weights[key] > 0)
         summed(losses, self.used).backward()
         if not self.alone:
             self.learnt.step({k: 0.5 - self.used[k] * loss.item() for k, loss in losses.items() if weights[k] > 0})
