@@ -26,11 +26,11 @@ class Facts:
 
     ``schedule``, ``tuning``: their names; ``together``: whether an update minimises two contexts' losses; ``beside``:
     whether one sees the target and another, with a weight or without; ``varies``: whether a weight changes by a
-    schedule of its own; ``handed``: whether weights learnt from one
-    context go on to another; ``left``: whether a context is then trained on no more; ``learns``: whether anything of
-    the backbone does; ``shares``: whether contexts have some of that in common; ``fewest``: the examples of a context
-    in an update, at most; ``one_head``: whether all contexts have the same labels; ``writes``: whether answers are
-    texts; ``epochs``: of a phase; ``backbone``: its name; ``pretrained``: whether all its weights are, as a run begins.
+    schedule of its own; ``handed``: whether weights learnt from one context go on to another; ``left``: whether a
+    context is then trained on no more; ``learns``: whether anything of the backbone does; ``shares``: whether contexts
+    have some of that in common; ``fewest``: the examples of a context in an update, at most; ``one_head``: whether all
+    contexts have the same labels; ``writes``: whether answers are texts; ``epochs``: of a phase; ``backbone``: its
+    name; ``pretrained``: whether all its weights are, as a run begins.
     """
 
     application: str

@@ -59,7 +59,7 @@ class Total:
         values = {f"loss/{key}": loss.item() for key, loss in losses.items()}
         values |= self._penalise(step)
         used = self.balancer.backward(losses, weights, shared)
-        values |= self._pull(step)
+        values |= self._terms(replace(step, after=True))
         values |= {f"weighted/{key}": used[key] * values[f"loss/{key}"] for key in losses}
         summed = sum(v for name, v in values.items() if name.startswith(("weighted/", "term/")))
         values["total"] = summed + self.balancer.beside
@@ -69,32 +69,23 @@ class Total:
         """Add the terms' gradients; beside a plain balancer its one pass through the layers carries them along."""
         along = self.balancer.plain
         seen = _cut(step) if along else step
-        terms = {
-            f"term/{penalty.name}/{name}": term
-            for penalty in self.penalties
-            if not penalty.pulls
-            for name, term in penalty.terms(seen).items()
-        }
-        learnt = [term for term in terms.values() if term.requires_grad]
-        if learnt:
-            torch.autograd.backward(torch.stack(learnt).sum(), retain_graph=not along)
+        found = self._terms(seen, keep=not along)
         if along:
             _carry(step.hidden, seen.hidden)
             _carry(step.out, seen.out)
-        return {name: term.item() for name, term in terms.items()}
+        return found
 
-    def _pull(self, step: Step) -> dict[str, float]:
-        """Add the gradients of the terms of weights alone."""
-        after = replace(step, after=True)
+    def _terms(self, step: Step, keep: bool = False) -> dict[str, float]:
+        """Add the gradients of the terms that are asked for then; ``keep``: the losses need the graph."""
         terms = {
             f"term/{penalty.name}/{name}": term
             for penalty in self.penalties
-            if penalty.pulls
-            for name, term in penalty.terms(after).items()
+            if penalty.pulls == step.after
+            for name, term in penalty.terms(step).items()
         }
         learnt = [term for term in terms.values() if term.requires_grad]
         if learnt:
-            torch.autograd.backward(learnt)
+            torch.autograd.backward(torch.stack(learnt).sum(), retain_graph=keep)
         return {name: term.item() for name, term in terms.items()}
 
     def bounded(self, values: Mapping[str, float], step: int) -> None:
