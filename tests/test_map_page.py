@@ -215,6 +215,16 @@ def test_maps_are_found_again_on_their_own_page_and_not_among_the_labs_studies(s
     assert "is a map" in texts(lab)
 
 
+def test_a_map_without_a_name_is_listed_by_what_varies_in_it(store: Store) -> None:
+    store.add_study("", spec(SWEEP), rows(SWEEP))
+    unread = store.add_study("", {"map": {}}, [])
+    app = opened("map", **START)
+    links = [one.proto.label for one in app.get("page_link")]
+    assert any("× λ" in one for one in links)
+    assert unread.id in links
+    assert not app.exception
+
+
 def test_an_unknown_map_and_one_that_is_none_get_a_sentence(store: Store) -> None:
     app = opened("map", map="nothing")
     assert "There is no one study" in texts(app)

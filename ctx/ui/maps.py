@@ -8,9 +8,10 @@ from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab import link
 from ctx.lab.history import RECENT, about, label
+from ctx.records import Study
 from ctx.store import Store
 from ctx.sweeps.asked import asked, of
-from ctx.sweeps.plan import swept
+from ctx.sweeps.plan import Sweep, swept
 from ctx.ui import maps_found, maps_setup, page, state
 
 MOST_MAPS = 8
@@ -30,8 +31,7 @@ def show() -> None:
             st.warning(page.literal(str(error)))
             study, sweep = None, None
         if study is not None and sweep is not None:
-            said = ", ".join(f"{len(axis.values)} × {label(axis.name)}" for axis in sweep.axes)
-            words = t("{about}: {axes}; {n} draws of every cell.", about=about(sweep.around), axes=said, n=sweep.draws)
+            words = t("{about}; {n} draws of every cell.", about=_about(sweep), n=sweep.draws)
             st.caption(page.literal(words))
             maps_found.follow(study, sweep)
             st.button(t("Another map around this"), on_click=_another, args=(study.id,), key="map another")
@@ -54,7 +54,22 @@ def _earlier(store: Store) -> None:
     if there:
         st.subheader(t("Earlier maps"), anchor=False)
     for study in there:
-        st.page_link("pages/map.py", label=page.literal(study.name or study.id), query_params={"map": study.id})
+        st.page_link("pages/map.py", label=page.literal(study.name or _named(study)), query_params={"map": study.id})
+
+
+def _about(sweep: Sweep) -> str:
+    """Its contexts, and what varies over how many values."""
+    said = ", ".join(f"{len(axis.values)} × {label(axis.name)}" for axis in sweep.axes)
+    return t("{about}: {axes}", about=about(sweep.around), axes=said)
+
+
+def _named(study: Study) -> str:
+    """A map that nobody gave a name; its id where this version can't read it."""
+    try:
+        sweep = swept(study)
+    except CtxError:
+        sweep = None
+    return _about(sweep) if sweep else study.id
 
 
 def _another(study_id: str) -> None:
