@@ -29,7 +29,9 @@ LAYERS = {
     "own data": "imports",
     "part files": " ".join(KINDS),
     "registry": "registry",
-    "configuration": "data checks cards pairs config machine preview together sampling replay flags study verdict",
+    "configuration": (
+        "data checks cards pairs config machine preview together sampling replay flags study recipes verdict"
+    ),
     "engine": (
         "state batches resplit augmented setup model features sidebyside prefix frozen total inside handover optim "
         "answers evaluation train warm measure embeddings logistic linear_probes gathered heads"

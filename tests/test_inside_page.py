@@ -12,9 +12,10 @@ from streamlit.testing.v1 import AppTest
 from ctx.config import RunConfig
 from ctx.lab import inside, link
 from ctx.lab.data import sample
-from ctx.lab.methods import changed, chosen, methods
+from ctx.lab.methods import changed, methods
 from ctx.lab.settings import change
 from ctx.parts import Choice
+from ctx.recipes import made_by
 from ctx.store import Store, open_store
 from ctx.study import rows
 from ctx.worker import run_here
@@ -175,7 +176,7 @@ def test_every_method_sets_its_parts_and_is_known_again() -> None:
         wanted = {"schedule": "joint", "tuning": "full", "balancer": "fixed", "penalties": ()} | SETS[one.name]
         found = {kind: getattr(one.config, kind).name for kind in ("schedule", "tuning", "balancer")}
         assert found | {"penalties": tuple(p.name for p in one.config.penalties)} == wanted
-        assert chosen(one.config, there) == one.name
+        assert made_by(one.config) == one.name
         assert changed(one.config, one) == ""
         assert one.config.contexts() == config.contexts()
         assert one.config.schedule.knobs.get("lam") == (1 if wanted["schedule"] == "joint" else None)
@@ -195,9 +196,9 @@ def test_a_method_is_known_with_other_knobs(method: str, knob: str, value: float
     there = methods(config)
     one = next(one for one in there if one.name == method)
     other = change(one.config, knob, value)
-    assert chosen(other, there) == method
+    assert made_by(other) == method
     assert said in changed(other, one)
-    assert chosen(change(other, "tuning", "bitfit"), there) == ""
+    assert made_by(change(other, "tuning", "bitfit")) == ""
 
 
 def test_a_method_is_chosen_on_the_page(store: Store) -> None:

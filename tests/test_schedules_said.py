@@ -17,9 +17,10 @@ from ctx.flags import arguments
 from ctx.frames import flat
 from ctx.lab import link, settings
 from ctx.lab.cost import run_seconds
-from ctx.lab.methods import chosen, methods
+from ctx.lab.methods import methods
 from ctx.lab.mixture import balance, formula
 from ctx.labels import labels
+from ctx.recipes import made_by
 from ctx.store import open_store
 
 THIRD = "sentiment/movies"
@@ -153,9 +154,9 @@ def test_what_one_example_counts_follows_from_weight_share_and_sizes() -> None:
 
 def test_sources_in_a_row_are_a_method_where_there_are_several() -> None:
     one, two = ({m.name: m for m in methods(run(sources=sources))}["stilts"] for sources in (TWO[:1], TWO))
-    assert one.why_not == "With one source it is “One after the other (sequential)”: add one more source below."
+    assert one.why_not == "With one source it is “One after the other (sequential)”: add one more source."
     assert two.why_not == ""
-    assert chosen(two.config, [two]) == "stilts"
+    assert made_by(two.config) == "stilts"
 
 
 def test_replay_and_sources_in_a_row_are_said_phase_by_phase() -> None:

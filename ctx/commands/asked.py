@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ctx.commands.method import METHOD, expanded
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, Flag, Owner, dashed, knob_flags
 from ctx.parts import Choice
+from ctx.recipes import as_named
 from ctx.registry import KINDS, make, part, registry
 
 NONE = ("", "none", "all")
@@ -22,6 +24,7 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
     ``given`` maps names without dashes ("schedule", "source" (a list), "target-size") and knob flags ("--joint.lam")
     to what was typed; what was not given is left out.
     """
+    named, given = METHOD in given, expanded(given)
     config = _contexts(given)
     chosen = {name: str(given[name]) for name in SINGLE if name in given}
     if "backbone" not in chosen:
@@ -34,6 +37,8 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
         part(kind, name)  # an unknown name is said before a knob that it doesn't have
     knobs, notes = _knobs({name: value for name, value in given.items() if name.startswith("--")}, names, config)
     made = _filled(config, given, chosen, knobs)
+    if named:
+        as_named(made)
     return made, notes + _unused(config, given) + _idle(made, given)
 
 

@@ -9,8 +9,10 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic.fields import FieldInfo
 
+from ctx.commands.method import METHOD
 from ctx.config import BEAMS, HALF, Optim
 from ctx.flags import SEVERAL, SINGLE, Flag, dashed, knob_flags
+from ctx.recipes import RECIPES
 from ctx.registry import KINDS, registry
 
 CONTEXTS, PARTS, TRAINING = "Contexts", "Parts", "Training"
@@ -41,6 +43,7 @@ def _options() -> Iterator[tuple[str, inspect.Parameter]]:
     yield _option("source-size", several, "Labels used of the source, or of each; “all” by default.", CONTEXTS, "N")
     yield _option("target", one, "The context to do well on.", CONTEXTS, "ID")
     yield _option("target-size", one, "Labels used of the target, selection included; “all” by default.", CONTEXTS, "N")
+    yield _option(METHOD, one, f"{', '.join(RECIPES)}: sets the parts below; what is typed counts more.", PARTS, "NAME")
     for name, kind in SINGLE.items():
         yield _option(name, one, f"One of {', '.join(registry(kind))}.", PARTS, "NAME")
     for name, kind in SEVERAL.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctx.commands.method import METHOD, expanded
 from ctx.commands.output import Json, Value, emit, note, table
 from ctx.commands.search import searched
 from ctx.commands.study import carried_out
@@ -15,6 +16,7 @@ from ctx.commands.training import Again, Name, Owner, Queue, prepared
 from ctx.config import Optim, RunConfig
 from ctx.errors import BadInput
 from ctx.flags import SEVERAL, SINGLE, dashed, knob_flags
+from ctx.recipes import as_named
 
 if TYPE_CHECKING:
     from ctx.store import Store, Study
@@ -101,13 +103,14 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, search: int |
     if search:
         check_installed()
 
+    named, given = METHOD in given, expanded(given)
     several = {name: text for name, typed in given.items() if (text := _several(name, typed))}
     first = dict(given)
     for name, text in several.items():
         one = text.split(",")[0].partition("..")[0].strip()
         first[name] = [one] if isinstance(given[name], list) else one
     first = _implied(first, several)
-    base = prepared(first)
+    base = as_named(prepared(first)) if named else prepared(first)
     axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
     for name, value in ((one.name, value) for one in axes if one.name in FETCHED for value in one.values):
         prepared(first | {name: [value] if name == "source" else value})

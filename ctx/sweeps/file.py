@@ -62,7 +62,7 @@ def _own(path: Path, name: str, value: Any) -> Any:
 def _flag(path: Path, name: str) -> str:
     """The flag's name as `ctx.commands.asked.build` knows it."""
     plain = [*SINGLE, *SEVERAL, *ROLES, *(f"{role}-size" for role in ROLES), "keep", "seed", "beams", "half"]
-    plain += [dashed(field) for field in Optim.model_fields]
+    plain += ["method", *(dashed(field) for field in Optim.model_fields)]
     if name in plain:
         return name
     if f"--{name}" in knob_flags():

@@ -17,34 +17,40 @@ from ctx.lab.history import changes
 from ctx.lab.link import View, asked_draws
 from ctx.lab.names import short
 from ctx.records import WAITING, Run, Study
-from ctx.ui import lab_controls, page, state
+from ctx.ui import lab_controls, lab_methods, page, state
 
 PATIENCE = 4.0  # seconds after which a start is worth an explanation
 EMPTY, REACH = 0.5, 0.2  # how much of the results' axis is shown at least, before and during training
 
 
 def empty(view: View) -> None:
-    """Before training: the floor is known already, the rest waits."""
-    config, draws = view.config, view.draws
-    shown = Answer(config, [])
-    floor = data.floor(config, draws)
+    """Before training: the floor is known already where the data is here, the rest waits."""
+    shown = Answer(view.config, [])
+    named = shown.label("target-only"), shown.label("source-only"), shown.label("chosen")
+    floor = data.floor(view.config, view.draws)
     if not floor:
+        _will_do(view, len(named))
         return
     left, right = st.columns([3, 2], gap="large")
     values, rows = shown.frame(floor)
-    named = shown.label("target-only"), shown.label("source-only"), shown.label("chosen")
     colours = (charts.TARGET, charts.SOURCE, charts.BOTH)
     rows += list(zip(named, colours, strict=True))
     with left:
         st.subheader(t("Answer"), anchor=False)
         _dots(shown, values, rows, floor, EMPTY)
-        lowest = t(config.task().floor_name)
+        lowest = t(view.config.task().floor_name)
         st.caption(t("“{floor}” scores this much. Guess, then train: the other rows fill in.", floor=lowest))
     with right:
-        st.subheader(t("What Train will do"), anchor=False)
-        text = t("Train {rows} rows {draws} times, each time with other labels and another start, and test every one.")
-        st.markdown(page.literal(text.format(rows=len(named), draws=draws)))
-        lab_controls.what_it_does(view)
+        _will_do(view, len(named))
+
+
+def _will_do(view: View, rows: int) -> None:
+    """The methods, one of which may be clicked, and what the settings come to."""
+    st.subheader(t("What Train will do"), anchor=False)
+    text = t("Train {rows} rows {draws} times, each time with other labels and another start, and test every one.")
+    st.markdown(page.literal(text.format(rows=rows, draws=view.draws)))
+    lab_methods.show(view)
+    lab_controls.what_it_does(view)
 
 
 def show(view: View, found: Answer) -> None:

@@ -7,7 +7,8 @@ import streamlit as st
 from ctx.config import check
 from ctx.i18n import t
 from ctx.lab.link import View
-from ctx.lab.methods import changed, chosen, methods
+from ctx.lab.methods import changed, methods
+from ctx.recipes import made_by
 from ctx.ui import page, state
 
 KEY = "method"
@@ -17,7 +18,7 @@ def show(view: View) -> None:
     """The row, what the chosen one does and how it was changed, and what each does, or why it isn't offered here."""
     there = methods(view.config)
     offered = {one.name: one for one in there if not one.why_not}
-    name = chosen(view.config, there)
+    name = made_by(view.config)
     st.session_state[KEY] = name or None
     st.pills(
         t("Method"),
@@ -25,7 +26,8 @@ def show(view: View) -> None:
         format_func=lambda one: offered[one].title,
         key=KEY,
         on_change=_choose,
-        help=t("Sets schedule, tuning, penalties and balancer; all of them can be changed below."),
+        wrap=True,
+        help=t("Sets schedule, tuning, penalties and balancer; all of them can be changed in “All settings”."),
     )
     if name in offered:
         one = offered[name]

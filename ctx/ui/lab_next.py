@@ -1,6 +1,8 @@
-"""Below the answer: what to try next, Weigh and Freeze, all settings, the last runs."""
+"""Below the answer: what to try next, another method, Weigh and Freeze, all settings, the last runs."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -13,22 +15,32 @@ from ctx.lab.presets import presets
 from ctx.study import default_draws
 from ctx.ui import lab_controls, lab_layers, lab_methods, page, state
 
-OPEN = "opened below"  # "weigh", "freeze" or None
+OPEN = "opened below"  # a name of `_panels`, or None
 
 
 def show(view: View) -> None:
-    """All of it; Weigh and Freeze open after the first result."""
+    """All of it; a method, Weigh and Freeze open after the first result."""
     if view.study is not None:
         _try_next(view)
     with st.expander(t("All settings"), key="all settings", on_change="rerun") as opened:
         if opened.open:
-            lab_methods.show(view)
-            lab_controls.what_it_does(view)
+            if view.study is not None:  # before the first, it stands beside the empty answer
+                lab_controls.what_it_does(view)
             lab_controls.everything(view)
     _last_runs(view)
 
 
+def _panels() -> dict[str, tuple[str, Callable[[View], None]]]:
+    """What can be opened: its title, and what it shows."""
+    return {
+        "method": (t("Another method"), lab_methods.show),
+        "weigh": (t("Weigh: λ"), lab_controls.weigh),
+        "freeze": (t("Freeze: layers"), lab_layers.freeze),
+    }
+
+
 def _try_next(view: View) -> None:
+    panels = _panels()
     st.subheader(t("Try next"), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", key="try next"):
         for preset in presets(view.config):
@@ -41,7 +53,7 @@ def _try_next(view: View) -> None:
                 on_click=_try,
                 args=(preset.config,),
             )
-        for name, title in (("weigh", t("Weigh: λ")), ("freeze", t("Freeze: layers"))):
+        for name, (title, _) in panels.items():
             kind = "primary" if st.session_state.get(OPEN) == name else "secondary"
             st.button(title, key=f"open {name}", on_click=_open, args=(name,), type=kind)  # type: ignore[arg-type]
         st.page_link(
@@ -51,10 +63,9 @@ def _try_next(view: View) -> None:
             query_params={"study": view.study.id, **link.parameters(view.config, view.base)} if view.study else {},
             help=t("Several values of λ, of the layers that are frozen, of the labels: every combination, as a map."),
         )
-    opened = st.session_state.get(OPEN)
-    if opened:
+    if opened := panels.get(st.session_state.get(OPEN, "")):
         with st.container(border=True):
-            (lab_controls.weigh if opened == "weigh" else lab_layers.freeze)(view)
+            opened[1](view)
             lab_controls.what_it_does(view)
             if view.changed:
                 st.button(

@@ -47,6 +47,7 @@ def _head(view: View) -> None:
             key=key,
             on_change=_change_application,
             label_visibility="collapsed",
+            wrap=True,
         )
         st.space("stretch")
         page.share()

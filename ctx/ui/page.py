@@ -35,7 +35,6 @@ STYLE = """<style>
   .st-key-result > :nth-child(2) {grid-column: 1; padding-right: .8rem;}
   .st-key-result > :nth-child(3) {grid-column: 2;}
   .st-key-swipe {display: flex;}
-  .st-key-head [data-testid="stButtonGroup"] > div {flex-wrap: wrap;}
   .stMainBlockContainer {padding: 4.4rem .8rem 5rem;}
   .st-key-setup-line {display: flex;}
   .st-key-setup-closed {display: none;}
