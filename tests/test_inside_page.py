@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from ctx.config import RunConfig
 from ctx.lab import inside, link
 from ctx.lab.data import sample
+from ctx.lab.history import changes
 from ctx.lab.methods import changed, methods
 from ctx.lab.settings import change
 from ctx.parts import Choice
@@ -225,3 +226,13 @@ def test_penalties_that_are_off_for_one_reason_have_one_sentence(store: Store) -
         "compares source and target texts of one update, and the schedule sequential never has both in one: choose the "
         "schedule “Both at once (joint)”."
     ]
+
+
+def test_what_comes_with_a_part_is_said_by_the_part() -> None:
+    config = two_sources()
+    there = {one.name: one.config for one in methods(config)}
+    assert changes(config, there["lora"]) == "schedule joint → sequential, tuning full → lora"
+    assert changes(there["lora"], config) == "schedule sequential → joint, tuning lora → full"
+    assert changes(there["fine-tune"], there["dann"]) == "schedule sequential → joint, λ 1, dann off → on"
+    assert changes(config, change(there["lora"], "tuning.rank", 4)) == changes(config, there["lora"]) + ", rank 4"
+    assert changes(change(config, "source.2", None), config) == "source 2 – → cafés in Chinese"

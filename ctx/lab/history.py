@@ -10,7 +10,7 @@ from ctx.lab.answer import Answer
 from ctx.lab.applications import amount
 from ctx.lab.link import asked
 from ctx.lab.names import joined, short
-from ctx.lab.settings import settings
+from ctx.lab.settings import Setting, settings
 from ctx.records import Study
 from ctx.store import Store
 
@@ -57,15 +57,18 @@ def about(config: RunConfig) -> str:
 
 
 def changes(old: RunConfig, new: RunConfig) -> str:
-    """The settings that differ: ``schedule.lam .1 → 5``; "" where none does."""
-    before, after = _values(old), _values(new)
-    names = [name for name in {**after, **before} if before.get(name, ABSENT) != after.get(name, ABSENT)]
-    return ", ".join(f"{label(n)} {_said(before.get(n, ABSENT))} → {_said(after.get(n, ABSENT))}" for n in names)
+    """The settings that differ: ``λ 0.1 → 5``; "" where none does.
 
-
-def _values(config: RunConfig) -> dict[str, object]:
-    """Every setting's value; a context that isn't there is absent."""
-    return {one.name: ABSENT if one.value is None and one.kind == "choice" else one.value for one in settings(config)}
+    What comes with a part or goes with it is said by the part; of what comes, what isn't as it usually is: ``λ 5``.
+    """
+    before, after = ({one.name: one for one in settings(config)} for config in (old, new))
+    found = []
+    for name, one in after.items():
+        if name not in before:
+            found += [f"{label(name)} {_said(one)}"] if one.value != one.default else []
+        elif before[name].value != one.value:
+            found.append(f"{label(name)} {_said(before[name])} → {_said(one)}")
+    return ", ".join(found)
 
 
 def label(name: str) -> str:
@@ -91,9 +94,10 @@ def label(name: str) -> str:
     return known.get(name) or words.replace(".", " ").replace("_", " ")
 
 
-def _said(value: object) -> str:
+def _said(one: Setting) -> str:
+    value = one.value
     if value is None:
-        return "all"
+        return ABSENT if one.kind == "choice" else "all"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, float):
