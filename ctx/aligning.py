@@ -5,7 +5,7 @@ As light as `ctx.parts`: their part files import it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ctx import parts
 
@@ -19,6 +19,20 @@ class Aligning(parts.Penalty):
     fewest: ClassVar[int] = 1
     samples = True
     acts = "beside"
+
+    class Knobs(parts.Knobs):
+        """Which texts it sees."""
+
+        texts: Literal["labelled", "all"] = parts.knob(
+            "labelled",
+            "The target's texts that are compared: those whose labels the run may use, or all that there are for "
+            "training, their labels unread, which takes one more pass an update.",
+        )
+
+    @property
+    def unread(self) -> bool:
+        """Whether it is to see them all."""
+        return bool(self.knobs.texts == "all")
 
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
@@ -43,6 +57,8 @@ class Aligning(parts.Penalty):
     def sides(self, step: parts.Step) -> tuple[Tensor, Tensor] | None:
         """Source texts ``[n, W]``, of all sources, and target texts ``[m, W]``; None where an update lacks a side.
 
+        The target's are those of the update, or others without labels.
+
         Where the head reads every token's state, a text is the mean of its real ones.
         """
         import torch
@@ -54,5 +70,8 @@ class Aligning(parts.Penalty):
         target = rows.pop("target", None)
         if target is None or not rows:
             return None
+        if self.unread:
+            batch, hidden = step.further()
+            target = pool(hidden, batch) if hidden.ndim == 3 else hidden
         source = torch.cat(list(rows.values()))
         return (source, target) if min(len(source), len(target)) >= self.fewest else None

@@ -76,8 +76,9 @@ class Begin:
 class Step:
     """What a penalty sees of an update: the batch, the head's input and what the head gave, of every active context.
 
-    ``progress`` of the phase, from 0 to 1; ``after``: the losses' gradients are there, and `ctx.pull.pull` adds its own
-    to them at once.
+    ``progress`` of the phase, from 0 to 1; ``further()``: a batch of any of the target's training texts, and what its
+    head would read of them, which takes a pass the first time; ``after``: the losses' gradients are there, and
+    `ctx.pull.pull` adds its own to them at once.
     """
 
     model: Model
@@ -85,6 +86,7 @@ class Step:
     batches: Mapping[str, Batch]
     hidden: Mapping[str, Tensor]
     out: Mapping[str, Tensor]
+    further: Callable[[], tuple[Batch, Tensor]]
     after: bool = False
 
 
@@ -120,20 +122,23 @@ class Penalty(Stateful):
 
     ``samples``: it takes batches for random samples of their contexts, so that they mix texts of all lengths; ``adds``:
     what the formula of a run shows, by the knob that weighs it, ``{:g}`` where its value stands; ``acts``: in every
-    phase, only in those with source and target, or only in those that go on from contexts left behind; ``passes``: what
-    it adds to the work of an update, as a share of it; ``looks_back``: it reads the weights handed over, which are not
-    kept otherwise; ``pulls``: it is of the weights alone, and is asked when the losses' gradients are there; ``said``:
-    its curves (`told`) in words.
+    phase, only in those with source and target, or only in those that go on from contexts left behind; ``looks_back``:
+    it reads the weights handed over, which are not kept otherwise; ``pulls``: it is of the weights alone, and is asked
+    when the losses' gradients are there; ``said``: its curves (`told`) in words.
     """
 
     kind = "penalties"
     samples: ClassVar[bool] = False
     adds: ClassVar[Mapping[str, str]] = MappingProxyType({})
     acts: ClassVar[Literal["always", "beside", "left"]] = "always"
-    passes: ClassVar[float] = 0.0
     looks_back: ClassVar[bool] = False
     pulls: ClassVar[bool] = False
     said: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
+    @property
+    def unread(self) -> bool:
+        """Whether it reads further texts of the target, without labels."""
+        return False
 
     def weighs(self) -> bool:
         """Whether it has a weight."""

@@ -21,6 +21,7 @@ from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
 from ctx.frozen import Frozen
+from ctx.further import Further
 from ctx.handover import Had, Handover
 from ctx.model import Model, build, space_of
 from ctx.optim import Optimiser
@@ -50,6 +51,7 @@ class Trainer:
         self.frozen = Frozen(setup, features)
         self.at = Position()
         self.evaluator = evaluation.Evaluator(setup, self._hidden, self._head, self._training)
+        self.further = Further(setup, self._hidden)
         self.kept: dict[str, Tensor] = {}
         self.source: dict[str, Tensor] | None = None
         self.total = Total(setup.config)
@@ -218,7 +220,7 @@ class Trainer:
             hidden[key], out[key] = self._forward(key, batches[key])
             losses[key] = loss_of(self.setup.task, out[key], batches[key], self.setup.class_weights[key])
         weights = {key: phase.weights[key](done / total) for key in losses}
-        seen = Step(self.model, done / total, batches, hidden, out)
+        seen = Step(self.model, done / total, batches, hidden, out, self.further(self.at.batches.get("target", 0)))
         looks = bool(self.shared) and done in self.looks
         told = inside.told(self.model, losses, self.shared, self.total.plain) if looks else {}
         values = self.total.backward(losses, weights, seen, self.shared)
@@ -250,8 +252,7 @@ class Trainer:
 
     def _look(self, first: bool = False) -> dict[str, float]:
         """Every context's validation metrics, and the examples seen so far."""
-        looked = self.evaluator.look(first)
-        return {"lr_factor": self.optimiser.rate} | looked | self.at.counts(self.setup.rows)
+        return {"lr_factor": self.optimiser.rate} | self.evaluator.look(first) | self.at.counts(self.setup.rows)
 
     def _event(self, kind: Literal["start", "step", "epoch"], values: dict[str, float]) -> Event:
         if self.handover and self.at.phase == 0:
@@ -262,10 +263,9 @@ class Trainer:
     def _end(self) -> Event:
         final, outputs = self.evaluator.test()
         final |= {"parameters": self.model.counts(self.at.touched), "steps": self.setup.steps}
-        final |= self.setup.tuning.found(self.model)
+        final |= self.setup.tuning.found(self.model) | self.at.results(self.setup.rows)
         self.frozen.forget()
-        results = final | self.at.results(self.setup.rows)
-        return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, results, outputs)
+        return Event(self.at.step, self.setup.steps, "end", {}, self.snapshot, final, outputs)
 
     def _learned(self) -> dict[str, Tensor]:
         """A copy of every weight that has learned."""

@@ -75,7 +75,7 @@ def begin(
 def step(built: Model, batches: Mapping[str, Batch], started: Begin, progress: float = 0.5) -> Step:
     hidden = {key: built.run(one) for key, one in batches.items()}
     out = {key: started.heads[key](hidden[key], one) for key, one in batches.items()}
-    return Step(built, progress, batches, hidden, out)
+    return Step(built, progress, batches, hidden, out, lambda: (UNREAD, built.run(UNREAD)))
 
 
 def moved(built: Model, seed: int = 5) -> dict[str, Tensor]:
@@ -123,5 +123,6 @@ def total(penalty: Penalty, seen: Step) -> torch.Tensor:
     return torch.stack(list(penalty.terms(seen).values())).sum()
 
 
+UNREAD = batch(4, 7)
 BOTH = {"source": batch(2, 6), "target": batch(3, 5)}
 TARGET = {"target": BOTH["target"]}

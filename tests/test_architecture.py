@@ -33,8 +33,8 @@ LAYERS = {
         "data checks cards pairs config machine preview together sampling replay flags study recipes verdict"
     ),
     "engine": (
-        "state batches resplit augmented setup model features sidebyside prefix frozen total inside handover optim "
-        "answers evaluation train warm measure embeddings logistic linear_probes gathered heads"
+        "state batches resplit augmented setup model features sidebyside prefix frozen further total inside handover "
+        "optim answers evaluation train warm measure embeddings logistic linear_probes gathered heads"
     ),
     "store": "schema database connection records jobs leases phases attempts queue frames store migrations",
     "maps": "lab.names lab.learned lab.effect lab.settings sweeps.plan sweeps.search",

@@ -13,7 +13,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical
 from ctx.lab.cost import one_run_seconds, run_seconds, study_seconds
 from ctx.parts import Choice
 from ctx.records import Run
-from ctx.registry import make, part
+from ctx.registry import make
 from ctx.study import arms
 from ctx.tasks.translation import Translation
 from ctx.together import shared_out
@@ -111,14 +111,14 @@ def test_where_few_weights_learn_no_time_is_counted_for_the_gradients_of_the_oth
     assert run_seconds(other) == pytest.approx(share * run_seconds(full), rel=0.1)
 
 
-def test_passes_that_a_method_adds_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, plain = with_source(penalties=(Choice(name="mmd"),)), with_source()
-    seconds = run_seconds(plain)
-    assert run_seconds(asked) == seconds
+def test_a_pass_of_texts_without_labels_is_counted() -> None:
+    plain = with_source()
+    asked, unread = (
+        plain.model_copy(update={"penalties": (Choice(name="mmd", knobs=knobs),)}) for knobs in ({}, {"texts": "all"})
+    )
+    assert run_seconds(asked) == run_seconds(plain)
     machine.keep_speeds({1: 1e6})  # so slow that the layers' work is all there is
-    slow = run_seconds(plain)
-    monkeypatch.setattr(part("penalties", "mmd"), "passes", 1.0, raising=False)
-    assert 1.5 * slow < run_seconds(asked) < 2 * slow
+    assert 1.2 * run_seconds(plain) < run_seconds(unread) < 1.5 * run_seconds(plain)
 
 
 def test_a_run_stored_before_there_were_beams_was_greedy() -> None:

@@ -13,6 +13,7 @@ from penalised import (
     BOTH,
     CLASSES,
     TARGET,
+    UNREAD,
     WIDTH,
     batch,
     begin,
@@ -28,7 +29,7 @@ from penalised import (
 from scipy.special import log_softmax, rel_entr, softmax
 
 from ctx import distance
-from ctx.batches import Encoded
+from ctx.batches import Batch, Encoded
 from ctx.parts import Step
 from ctx.plan import Phase, constant
 
@@ -42,7 +43,11 @@ def features(seed: int, rows: int, **more: Any) -> torch.Tensor:
 
 def of_features(source: torch.Tensor, target: torch.Tensor, progress: float = 0.5) -> Step:
     """An update that gave these features."""
-    return Step(model(), progress, BOTH, {"source": source, "target": target}, {})
+    return Step(model(), progress, BOTH, {"source": source, "target": target}, {}, lambda: (UNREAD, features(9, 7)))
+
+
+def never() -> tuple[Batch, torch.Tensor]:
+    raise AssertionError("further texts were read, and nobody had asked for them")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +57,9 @@ def of_features(source: torch.Tensor, target: torch.Tensor, progress: float = 0.
         ("ewc", {"weight": 3.0}),
         ("distill", {"weight": 0.7, "temperature": 3.0}),
         ("coral", {"weight": 50.0}),
+        ("coral", {"weight": 50.0, "texts": "all"}),
         ("mmd", {"weight": 2.0}),
+        ("mmd", {"weight": 2.0, "texts": "all"}),
     ],
 )
 @pytest.mark.parametrize("heads", [("old", "old"), ("old", "new")])
@@ -209,8 +216,9 @@ def test_a_text_of_many_states_counts_as_the_mean_of_its_real_ones(name: str) ->
         hidden[key] = torch.from_numpy(states).requires_grad_()
         means = [row[:n].mean(0) for row, n in zip(states, counts, strict=True)]
         pooled[key] = torch.from_numpy(np.stack(means))
-    tokens = total(penalty, Step(model(), 0.5, batches, hidden, {}))
-    assert tokens.item() == pytest.approx(total(penalty, Step(model(), 0.5, batches, pooled, {})).item(), rel=1e-5)
+    tokens = total(penalty, Step(model(), 0.5, batches, hidden, {}, never))
+    means_alone = total(penalty, Step(model(), 0.5, batches, pooled, {}, never))
+    assert tokens.item() == pytest.approx(means_alone.item(), rel=1e-5)
     for key, grad in zip(hidden, torch.autograd.grad(tokens, list(hidden.values())), strict=True):
         padding = ~batches[key].mask
         assert not grad[padding].any()
@@ -222,7 +230,7 @@ def test_a_text_of_many_states_counts_as_the_mean_of_its_real_ones(name: str) ->
 def test_an_update_without_both_sides_has_no_term(name: str, there: str) -> None:
     penalty = part(name)
     penalty.begin(begin(model()))
-    assert penalty.terms(Step(model(), 0.5, {there: BOTH[there]}, {there: features(1, 6)}, {})) == {}
+    assert penalty.terms(Step(model(), 0.5, {there: BOTH[there]}, {there: features(1, 6)}, {}, never)) == {}
     assert penalty.told() == {}
 
 
@@ -236,3 +244,20 @@ def test_in_the_first_phase_and_after_a_fresh_start_there_is_nothing_to_guard(na
         penalty.begin(started)
         assert penalty.terms(step(built, BOTH, started)) == {}
         assert penalty.state() == {}
+
+
+@pytest.mark.parametrize("name", ["dann", "coral", "mmd"])
+def test_texts_without_labels_take_the_place_of_the_targets_own(name: str) -> None:
+    own, every = part(name), part(name, texts="all")
+    for one in (own, every):
+        one.begin(begin(model()))
+    if name == "dann":
+        every.load(own.state())
+        for one in (own, every):
+            any_critic: Any = one
+            any_critic.critic.double()
+    source, target, unread = features(1, 6), features(2, 5), features(9, 7)
+    assert (own.unread, every.unread) == (False, True)
+    found = total(every, of_features(source, target)).item()
+    assert found == pytest.approx(total(own, of_features(source, unread)).item(), rel=1e-12)
+    assert found != total(own, of_features(source, target)).item()

@@ -229,3 +229,41 @@ def test_a_run_that_diverges_says_what_to_lower(changes: dict[str, Any], lower: 
         RunFailed, match=rf"^It diverged at step \d+: the loss grew beyond all bounds\. Lower {lower}\.$"
     ):
         steps(usual("l2sp", **changes))
+
+
+ALL = {"texts": "all"}
+
+
+@pytest.mark.parametrize("application", PAIRS)
+@pytest.mark.parametrize("name", ALIGNING)
+def test_all_texts_of_the_target_are_read_without_their_labels(name: str, application: str) -> None:
+    asked = config(application, Choice(name=name, knobs=ALL))
+    plain = steps(asked)
+    assert plain != steps(config(application, Choice(name=name)))
+    trainer = Trainer(Setup(canonical(asked)), Memo())
+    rows = trainer.setup.rows["target"]
+    unread = np.setdiff1d(rows.pool, [*rows.learn, *rows.select])
+    assert set(rows.pool) == {row for n in range(trainer.further.sampler.cycle) for row in trainer.further.sampler[n]}
+    labels = rows.encoded.targets[unread]
+    rows.encoded.targets[unread] = 0  # a loss that reads them is another
+    try:
+        assert [dict(event.values) for event in trainer.run(None) if event.kind == "step"] == plain
+    finally:
+        rows.encoded.targets[unread] = labels
+
+
+def test_a_run_that_reads_them_is_resumed_bit_equal() -> None:
+    resumed(config("sentiment", Choice(name="dann", knobs=ALL | {"hidden": 8}), Choice(name="coral", knobs=ALL)))
+
+
+def test_two_penalties_read_the_same_further_texts_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[int] = []
+    trainer = Trainer(
+        Setup(canonical(config("lesson", Choice(name="dann", knobs=ALL), Choice(name="mmd", knobs=ALL)))), Memo()
+    )
+    hidden = trainer.further.hidden
+    monkeypatch.setattr(trainer.further, "hidden", lambda batch: passes.append(len(batch)) or hidden(batch))
+    for event in trainer.run(None):
+        if event.step == event.steps:
+            break
+    assert passes == [8] * event.steps

@@ -61,23 +61,15 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
             rows = sizes.get("test", LOOKED) + epochs * min(looked(config), there)
             rows += min(FEWEST_LOOKED, there) if config.half or not backbone.pretrained else 0
             seconds += 2 * live * tokens[key] * rows / rate / machine.forwards()
-    more = 1 + _passes(config)
+    unread = any(make("penalties", one).unread for one in config.penalties)
     for phase in planned:
         most = config.optim.batch
         taken = phase.taken(phase.epochs * phase.updates)
         read = sum(n * min(most, config.contexts()[key].size or most) * tokens[key] for key, n in taken.items())
-        work = (4 * live + 2 * moved) * read * more / rate
+        read += taken["target"] * most * tokens["target"] if unread and "target" in taken and len(taken) > 1 else 0
+        work = (4 * live + 2 * moved) * read / rate
         seconds += (step + config.task().step_seconds) * sum(taken.values()) + work
     return seconds
-
-
-def _passes(config: RunConfig) -> float:
-    """How much more its balancer and penalties have go through the layers, by what these say of themselves.
-
-    Their ``passes``: 1 is an update's own work, forwards and back; forwards alone is a third of it. 0 where unsaid.
-    """
-    parts = [part("balancers", config.balancer.name), *(part("penalties", one.name) for one in config.penalties)]
-    return float(sum(getattr(cls, "passes", 0.0) for cls in parts))
 
 
 def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase], rate: float) -> float:

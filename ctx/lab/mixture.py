@@ -99,6 +99,8 @@ def balance(config: RunConfig) -> str:
         batches = _each({key: often(phase.shares.get(key, 1.0)) for key in phase.weights}, names)
         if not phase.shares:
             batches = t("one of each in every step")
+        if "target" in phase.weights and any(make("penalties", one).unread for one in config.penalties):
+            batches += t(", and one of texts of {target} without their labels", target=names["target"])
         said.append(f"{weights} {t('Batches: {each}.', each=batches)}")
     if len(mixed) == 1 and len(phases(config)) == 1 and balancer.plain:
         said.append(_examples(mixed[0], config, names))

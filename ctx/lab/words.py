@@ -10,6 +10,7 @@ from ctx.lab.answer import GUESSES, MEANT, Answer
 from ctx.lab.applications import amount
 from ctx.lab.names import joined, short
 from ctx.parts import Metric
+from ctx.registry import make
 from ctx.verdict import Difference, difference
 
 
@@ -162,7 +163,10 @@ def labels_used(answer: Answer) -> str:
             used = run.final["labels_used"]
             contexts = answer.config.contexts()
             each = [f"{short(contexts[key].id)} {n:,}" for key, n in used.items() if key in contexts]
-            return t("Labels used: {each}", each=", ".join(each))
+            said = t("Labels used: {each}", each=", ".join(each))
+            if any(make("penalties", one).unread for one in answer.config.penalties) and answer.config.target:
+                said += t("; every text for training of {target} was read", target=short(answer.config.target.id))
+            return said
     return ""
 
 

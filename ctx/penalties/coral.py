@@ -28,7 +28,7 @@ class Coral(Aligning):
     adds = MappingProxyType({"weight": "+ {:g} · ‖C_source − C_target‖² / (4d²)"})
     fewest = 2
 
-    class Knobs(parts.Knobs):
+    class Knobs(Aligning.Knobs):
         """How much it weighs."""
 
         weight: float = parts.knob(1000.0, "Weight of the distance; d² divides it, so it is large.", log=True, ge=0)

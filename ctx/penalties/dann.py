@@ -32,7 +32,7 @@ class Dann(Aligning):
     adds = MappingProxyType({"weight": "− {:g} · μ · L(judge)"})
     said = MappingProxyType({"accuracy": "accuracy of the judge", "mu": "μ, the strength of the reversal"})
 
-    class Knobs(parts.Knobs):
+    class Knobs(Aligning.Knobs):
         """How much it weighs, and what the discriminator is."""
 
         weight: float = parts.knob(1.0, "Weight of the discriminator's loss.", log=True, ge=0)

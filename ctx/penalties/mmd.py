@@ -30,7 +30,7 @@ class Mmd(Aligning):
     adds = MappingProxyType({"weight": "+ {:g} · MMD²(source, target)"})
     fewest = 2
 
-    class Knobs(parts.Knobs):
+    class Knobs(Aligning.Knobs):
         """How much it weighs, and what it sees."""
 
         weight: float = parts.knob(1.0, "Weight of the squared distance.", log=True, ge=0)

@@ -3,14 +3,15 @@
     python -m tests.benchmarks.method_tour [PAIR …] [--draws 5] [--only METHOD,METHOD] [--results FILE]
 
 A method is what its pill in the Lab sets (`ctx.lab.methods`). STILTs has a second source, and beside it stands
-fine-tuning from both at once. A phase is 8 epochs of at least 15 updates, so that gradual unfreezing gets down to the
-embedding of an encoder of 6 layers; E5 is read out at its sixth of twelve, for half the work (by the validation split,
-a better place for names and translation and a worse one for sentiment). Only learning rates are tuned: a method's
-budget are three for the layers and what is added to them, a third, once and three times the backbone's own (of the
-head, where nothing else learns), on draw 0. The best by the score of the kept weights on the target's validation split
-goes on to all draws; the method that never sees a label of the target is tuned on the source's. The test splits are
-read for the table alone. Target only has as many target updates as the method with most, and in rows of their own as
-many as fine-tuning and as STILTs have in all, so that it shows whether a method is better for having trained longer.
+fine-tuning from both at once; beside DANN, DANN that reads all training texts of the target without labels. A phase is
+8 epochs of at least 15 updates, so that gradual unfreezing gets down to the embedding of an encoder of 6 layers; E5 is
+read out at its sixth of twelve, for half the work (by the validation split, a better place for names and translation
+and a worse one for sentiment). Only learning rates are tuned: a method's budget are three for the layers and what is
+added to them, a third, once and three times the backbone's own (of the head, where nothing else learns), on draw 0. The
+best by the score of the kept weights on the target's validation split goes on to all draws; the method that never sees
+a label of the target is tuned on the source's. The test splits are read for the table alone. Target only has as many
+target updates as the method with most, and in rows of their own as many as fine-tuning and as STILTs have in all, so
+that it shows whether a method is better for having trained longer.
 
 ``--results``: finished runs, a JSON line each, by default those beside this file; what it holds is not run again, so a
 tour may take several sittings, and be shared out among processes with an ``--only`` each.
@@ -38,6 +39,7 @@ from ctx.verdict import difference, interval
 RATES = (1 / 3, 1.0, 3.0)  # times the usual one
 ROWS = "intermediate"  # the schedule that wants several sources
 BOTH = "fine-tune-both"  # its control: the same sources at once
+UNREAD = "dann-all"  # DANN that reads all the target's training texts, as its paper has it
 RESULTS = Path(__file__).with_suffix(".jsonl")
 
 
@@ -134,6 +136,10 @@ def arms(pair: Pair) -> dict[str, Method]:
     several = {one.name: one for one in methods(pair.config(2))}
     found |= {name: one for name, one in several.items() if one.config.schedule.name == ROWS}
     found[BOTH] = replace(several["fine-tune"], name=BOTH, title="Fine-tuning from both sources at once")
+    if "dann" in found:
+        judged = Choice(name="dann", knobs={"texts": "all"})
+        every = found["dann"].config.model_copy(update={"penalties": (judged,)})
+        found[UNREAD] = replace(found["dann"], name=UNREAD, title="DANN, all texts of the target", config=every)
     for one in found.values():
         if one.why_not:
             print(f"{one.title}: not here. {one.why_not}")
