@@ -62,25 +62,24 @@ def combined(
     model: Model,
     losses: Mapping[str, Tensor],
     weights: Mapping[str, float],
-    shared: Sequence[nn.Parameter],
     combine: Callable[[Products], Sequence[float]],
 ) -> dict[str, float]:
     """Add Σ c·λ·∇L to the gradients of all that contexts have in common, a common head too; gives each one's c·λ.
 
     ``combine``: from the products ``[K, K]`` of the gradients of λ·L with each other to c ``[K]``. What only one
-    context uses has the plain gradient, and so has all where none of the layers (``shared``) learns. Every loss has a
-    graph of its own, which is freed.
+    context uses has the plain gradient. Every loss has a graph of its own, which is freed.
     """
-    if len(losses) < 2 or not shared:
+    if len(losses) < 2:
         summed(losses, weights).backward()
         return {key: weights[key] for key in losses}
     learning = [p for p in model.parameters() if p.requires_grad]
     alone: list[Gradients] = [
         list(torch.autograd.grad(weights[key] * loss, learning, allow_unused=True)) for key, loss in losses.items()
     ]
-    found = products(alone)
+    found, factors = products(alone), [1.0] * len(losses)
     finite = all(math.isfinite(one) for row in found for one in row)  # else the run is about to end as diverged
-    factors = [float(factor) for factor in combine(found)] if finite else [1.0] * len(losses)
+    if finite and any(_common(alone, i) for i in range(len(learning))):
+        factors = [float(factor) for factor in combine(found)]
     for i, p in enumerate(learning):
         pairs = [(factor, one[i]) for factor, one in zip(factors, alone, strict=True)]
         _add(p, pairs if _common(alone, i) else [(1.0, one) for _, one in pairs])

@@ -26,6 +26,7 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
     tuning: Tuning = make("tunings", config.tuning)
     backbone: Backbone = make("backbones", config.backbone)
     learns = any(tuning.learning(backbone.layers(), config.optim.epochs - 1))
+    learnt = tuning.learnt(backbone, config.optim.epochs - 1, len(config.contexts()))
     task, batch = config.task(), config.optim.batch
     return Facts(
         application=task.applications[0],
@@ -41,9 +42,10 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         fewest=min(batch, *(choice.size or batch for choice in config.contexts().values())),
         one_head=len({data.context(choice).labels for choice in config.contexts().values()}) == 1,
         writes=task.writes,
+        numbers=not task.writes and not any(data.context(choice).labels for choice in config.contexts().values()),
         epochs=config.optim.epochs,
         backbone=config.backbone.name,
-        pretrained=backbone.pretrained and not tuning.renewed(),
+        knows=backbone.pretrained and any(block.own for block in learnt[: len(learnt) - tuning.renewed()]),
     )
 
 

@@ -229,9 +229,16 @@ def _schedule(config: RunConfig) -> Choice:
 
 
 def _penalties(config: RunConfig) -> list[Choice]:
-    """Those that have a weight, by name."""
-    acting = [choice for choice in config.penalties if make("penalties", choice).weighs()]
-    return sorted(acting, key=lambda choice: choice.name)
+    """Those that have a weight, by name, without the knobs that mean nothing."""
+    made = {choice.name: make("penalties", choice) for choice in config.penalties}
+    seen = facts_of(config, config.schedule) if made else None
+    found = []
+    for name, penalty in sorted(made.items()):
+        if penalty.weighs():
+            idle = penalty.idle(seen)
+            knobs = {knob: value for knob, value in penalty.knobs.model_dump().items() if knob not in idle}
+            found.append(Choice(name=name, knobs=knobs))
+    return found
 
 
 def _tuning(config: RunConfig) -> Choice:

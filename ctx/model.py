@@ -32,6 +32,7 @@ class Model(nn.Module):
     backbone: Backbone  # what its blocks were made by, and the contexts of its run by their keys, those it learns from
     contexts: Mapping[str, ContextRows]
     learnt: Collection[str]
+    drawn: Collection[str] = ()  # the blocks that began at random
 
     def __init__(self, blocks: list[tuple[str, nn.Module]], heads: Mapping[str, nn.Module], width: int = 0) -> None:
         """``width``: of the states that the heads read."""
@@ -150,7 +151,8 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     torch.manual_seed(config.seed)
     blocks, width = pretrained(config, frozen) if backbone.pretrained else backbone.blocks(config.seed)
     torch.manual_seed(config.seed)
-    for _, block in blocks[len(blocks) - tuning.renewed() :]:
+    renewed = blocks[len(blocks) - tuning.renewed() :]
+    for _, block in renewed:
         backbone.renew(block)
     if not frozen:
         narrow((block for _, block in blocks), lambda: (row for c in contexts.values() for row in c.encoded.inputs))
@@ -163,6 +165,7 @@ def build(config: RunConfig, contexts: Mapping[str, ContextRows], task: Task) ->
     model = Model([*blocks, ("readout", task.readout())], heads, width)
     uses = make("schedules", config.schedule).uses
     model.backbone, model.contexts = backbone, contexts
+    model.drawn = [name for name, _ in (renewed if backbone.pretrained else blocks)]
     model.learnt = [key for key in contexts if key.split(".")[0] in uses]
     return model
 

@@ -29,8 +29,8 @@ class Facts:
     schedule of its own; ``handed``: whether weights learnt from one context go on to another; ``left``: whether a
     context is then trained on no more; ``learns``: whether anything of the backbone does; ``shares``: whether contexts
     have some of that in common; ``fewest``: the examples of a context in an update, at most; ``one_head``: whether all
-    contexts have the same labels; ``writes``: whether answers are texts; ``epochs``: of a phase; ``backbone``: its
-    name; ``pretrained``: whether all its weights are, as a run begins.
+    contexts have the same labels; ``writes``, ``numbers``: whether answers are texts, or numbers; ``epochs``: of a
+    phase; ``backbone``: its name; ``knows``: whether any of its weights that learn was pretrained.
     """
 
     application: str
@@ -46,9 +46,10 @@ class Facts:
     fewest: int
     one_head: bool
     writes: bool
+    numbers: bool
     epochs: int
     backbone: str
-    pretrained: bool
+    knows: bool
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,10 @@ class Penalty(Stateful):
     def unread(self) -> bool:
         """Whether it reads further texts of the target, without labels."""
         return False
+
+    def idle(self, facts: Facts) -> dict[str, str]:
+        """Knobs that mean nothing in a run, each with why."""
+        return {}
 
     def weighs(self) -> bool:
         """Whether it has a weight."""

@@ -56,11 +56,14 @@ def with_recipe(config: RunConfig, recipe: Recipe) -> RunConfig:
 
 
 def as_named(config: RunConfig) -> RunConfig:
-    """The configuration itself, where its schedule is what it trains; raises BadInput, or what `canonical` does."""
-    trains = canonical(config).schedule.name
-    if trains != config.schedule.name:
-        shown = part("schedules", trains).shown()
+    """The configuration itself, where it trains what it names; raises BadInput, or what `canonical` does."""
+    trains = canonical(config)
+    if trains.schedule.name != config.schedule.name:
+        shown = part("schedules", trains.schedule.name).shown()
         raise BadInput(t("With one source it is “{schedule}”: add one more source.", schedule=shown))
+    if trains.tuning.name != config.tuning.name:
+        shown = part("tunings", trains.tuning.name).shown()
+        raise BadInput(t("With so few epochs or layers it is “{tuning}”: choose more epochs.", tuning=shown))
     return config
 
 

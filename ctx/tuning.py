@@ -44,13 +44,18 @@ class Tuning(Part):
         """Why it means nothing in a run, in a sentence that says what to do instead; "" where it does. No torch."""
         return ""
 
+    def idle(self) -> dict[str, str]:
+        """Knobs that mean nothing beside the others, each with why."""
+        return {}
+
     def fitted(self, layers: int) -> dict[str, Any]:
         """The knobs to change, so that the others fit a backbone of so many layers."""
         return {}
 
     def canonical(self, layers: int, epochs: int) -> Choice:
         """The tuning that trains alike, so many epochs a phase, under one name (freeze with all layers is head)."""
-        return Choice(name=self.name, knobs=self.knobs.model_dump())
+        knobs, idle = self.knobs.model_dump(), self.idle()
+        return Choice(name=self.name, knobs={name: value for name, value in knobs.items() if name not in idle})
 
     def frozen(self, layers: int) -> int:
         """How many blocks, the embedding counted, stay frozen from the start to the end. No torch."""

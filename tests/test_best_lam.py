@@ -84,6 +84,8 @@ def test_other_settings_do_not_count(store: Store) -> None:
         replace(fixed(store, 2.0), state="running"),
     ]
     assert best_lam.tried(LEARNT, others, Scores({})) == []
+    alone = LEARNT.model_copy(update={"schedule": Choice(name="replay")})
+    assert best_lam.tried(alone, [fixed(store, 1.0)], Scores({})) == [], "λ is no setting of it"
     assert best_lam.best([], best_lam.headline(LEARNT)) is None
     assert best_lam.sentence([], best_lam.headline(LEARNT)) == ""
 

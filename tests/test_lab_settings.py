@@ -106,6 +106,13 @@ def test_parts_that_mean_nothing_here_are_not_offered_and_it_is_said_why() -> No
     assert offered(after)["balancer"].options == ("fixed",)
     assert "Not here: " in offered(after)["balancer"].help
     assert "each update sees one alone: choose the schedule" in offered(after)["balancer"].help
+    brief = settings.change(settings.change(joint, "tuning", "head"), "optim.epochs", 2)
+    said = offered(brief)["balancer"].help.split("Not here: ")[1:]
+    assert [one.split(". ")[0] for one in said] == [
+        "Dynamic weight average (dwa)",
+        "Equal gradients (GradNorm), Projected gradients (PCGrad), Jacobian descent (UPGrad)",
+    ]
+    assert ["epochs" in one for one in said] == [True, False]
     assert "per-context" in offered(joint)["tuning"].options
     assert "per-context" not in offered(after)["tuning"].options
     assert "module for each context" in offered(after)["tuning"].help.lower()

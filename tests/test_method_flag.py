@@ -73,3 +73,20 @@ def test_a_sweep_varies_its_knobs(tmp_path: Path) -> None:
     again = planned(PAIR | given, 1, None, None, baseline=False)
     assert [(one.name, one.values) for one in again.axes] == [("schedule.lam", (0.1, 1.0))]
     assert made_by(again.base) == "dann"
+
+
+def test_a_method_that_would_train_another_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"it is “All layers frozen \(head\)”: choose more epochs"):
+        build(PAIR | {"method": "gradual", "epochs": "1"})
+    plain, _ = build(PAIR | {"epochs": "1"})
+    assert "choose more epochs" in next(one for one in methods(plain) if one.name == "gradual").why_not
+
+
+def test_knobs_without_effect_are_noted() -> None:
+    given = PAIR | {"method": "per-context", "--per-context.module": "embedding", "--per-context.size": "8"}
+    assert build(given)[1] == [
+        "--per-context.size has no effect: A vector that is added to the embedding is as wide as that."
+    ]
+    numbers = {"source": ["lesson/relative"], "target": "lesson/base", "schedule": "sequential"}
+    _, notes = build(numbers | {"penalty": ["distill"], "--distill.temperature": "3"})
+    assert notes == ["--distill.temperature has no effect: Answers that are numbers have no temperature."]

@@ -10,6 +10,7 @@ from test_penalties_run import ALIGNING, GUARDING, PAIRS, TERMS, config, steps, 
 
 from ctx.config import RunConfig, SourceChoice, check, facts
 from ctx.errors import BadInput
+from ctx.lab.mixture import formula
 from ctx.lab.settings import settings
 from ctx.parts import Choice
 from ctx.registry import part
@@ -41,7 +42,7 @@ def test_the_lab_says_of_a_penalty_that_is_off_why_it_means_nothing_here() -> No
 
     joint, after = off(config()), off(config(schedule="sequential"))
     assert {name for name in TERMS if not joint[name]} == {*ALIGNING}
-    assert "with the backbone tiny and the tuning full some begin at random" in joint["l2sp"]
+    assert "with the backbone tiny and the tuning full all that learns begins at random" in joint["l2sp"]
     assert {name for name in TERMS if not after[name]} == {"l2sp", *GUARDING}
     assert after["mmd"] == part("penalties", "mmd").unfit(facts(config(schedule="sequential")))
     assert off(config("sentiment", Choice(name="mmd")))["mmd"] == ""
@@ -104,3 +105,37 @@ def test_frozen_layers_under_heads_of_their_own_leave_nothing_to_hold(name: str)
 @pytest.mark.parametrize("name", ["l2sp", *GUARDING])
 def test_a_head_that_is_handed_over_is_held(name: str) -> None:
     assert any(value for one, value in steps(usual(name, **HEAD))[-1].items() if one.startswith(f"term/{name}/"))
+
+
+MINILM: dict[str, Any] = {"backbone": Choice(name="minilm"), "schedule": Choice(name="joint")}
+
+
+@pytest.mark.parametrize(
+    ("tuning", "knobs", "fits"),
+    [
+        ("full", {}, True),
+        ("full", {"reinit": 2}, True),  # the layers below the two are held
+        ("bitfit", {}, True),
+        ("lora", {}, False),
+        ("adapter", {}, False),
+        ("per-context", {"module": "adapter"}, False),
+    ],
+)
+def test_l2sp_wants_something_pretrained_that_learns(tuning: str, knobs: dict[str, Any], fits: bool) -> None:
+    asked = usual("l2sp", **MINILM | {"tuning": Choice(name=tuning, knobs=knobs)})
+    after = asked.model_copy(update={"schedule": Choice(name="sequential")})
+    assert "start" in formula(after).split(", then ")[1]
+    assert ("start" in formula(after).split(", then ")[0]) == fits
+    if fits:
+        check(asked)
+        return
+    with pytest.raises(BadInput, match=f"the tuning {tuning} all that learns begins at random: choose the schedule"):
+        check(asked)
+
+
+def test_l2sp_holds_nothing_that_began_at_random_before_it_is_handed_over() -> None:
+    for tuning in ("lora", "full"):
+        found = steps(usual("l2sp", schedule="sequential", tuning=Choice(name=tuning)))
+        terms = ["term/l2sp/start" in values for values in found]
+        assert terms == ["loss/target" in values for values in found], tuning
+        assert found[-1]["term/l2sp/start"] > 0

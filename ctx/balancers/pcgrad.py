@@ -25,7 +25,7 @@ class PCGrad(parts.Balancer):
     """
 
     name = "pcgrad"
-    version = 2
+    version = 3
     title = "Projected gradients (PCGrad)"
     compares = True
     differentiates = True
@@ -40,7 +40,7 @@ class PCGrad(parts.Balancer):
         """A backward pass of each loss, the gradients projected and added."""
         from ctx.balancing import combined
 
-        self.used = combined(self.model, losses, weights, shared, projected)
+        self.used = combined(self.model, losses, weights, projected)
         return {key: weights[key] for key in losses}
 
 

@@ -33,7 +33,7 @@ class UPGrad(parts.Balancer):
     """
 
     name = "upgrad"
-    version = 2
+    version = 3
     title = "Jacobian descent (UPGrad)"
     compares = True
     differentiates = True
@@ -62,7 +62,7 @@ class UPGrad(parts.Balancer):
         """A backward pass of each loss, the gradients weighed by torchjd and added."""
         from ctx.balancing import combined
 
-        self.used = combined(self.model, losses, weights, shared, projected)
+        self.used = combined(self.model, losses, weights, projected)
         return {key: weights[key] for key in losses}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ctx.commands.method import METHOD, expanded
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, facts
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, Flag, Owner, dashed, knob_flags
 from ctx.parts import Choice
@@ -163,14 +163,16 @@ def _unused(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
 
 
 def _idle(config: RunConfig, given: Mapping[str, Any]) -> list[str]:
-    """Knobs of the schedule that were typed and mean nothing beside its others."""
-    idle = make("schedules", config.schedule).idle()
+    """Knobs that were typed and mean nothing beside others, or in such a run."""
+    chosen = [("schedules", config.schedule), ("tunings", config.tuning)]
+    idle = {(kind, one.name): make(kind, one).idle() for kind, one in chosen}
+    idle |= {("penalties", one.name): make("penalties", one).idle(facts(config)) for one in config.penalties}
     flags = {option: flag for option, flag in knob_flags().items() if option in given}
     return [
-        f"{option} has no effect: {idle[owner.knob]}"
+        f"{option} has no effect: {why}"
         for option, flag in flags.items()
         for owner in flag.owners
-        if (owner.kind, owner.part) == ("schedules", config.schedule.name) and owner.knob in idle
+        if (why := idle.get((owner.kind, owner.part), {}).get(owner.knob))
     ]
 
 

@@ -61,6 +61,10 @@ def prepared(given: dict[str, Any]) -> RunConfig:
     idle |= {"half": why_off(config, "half")} if given.get("half") else {}
     for sentence in notes + [f"--{dashed(name)} has no effect: {why}" for name, why in idle.items() if why]:
         note(sentence)
+    for name in ("schedule", "tuning"):
+        asked, trains = getattr(config, name).name, getattr(needed, name).name
+        if name in given and asked != trains:
+            note(f"--{name} {asked} trains what {trains} does here, and is stored under that name.")
     if off := not_kept(config):
         note(off)
     get([asset for choice in needed.contexts().values() for asset in _assets("contexts", choice.id)])

@@ -17,6 +17,7 @@ from ctx.lab.effect import lam
 from ctx.parts import Metric
 from ctx.records import Run, kept_score
 
+JOINT = "joint"  # the schedule that has a λ
 MOST_RUNS = 300  # of the latest that are looked through
 SHORT = 8  # characters of an id
 NAMED = 3  # ids that a sentence holds
@@ -35,11 +36,16 @@ class Tried:
 
 def words(config: RunConfig) -> str:
     """What settings of alike runs hold, for `ctx.store.Store.runs`."""
-    return " ".join(word for word in ("joint", *(one.id for one in config.contexts().values())) if word.isascii())
+    return " ".join(word for word in (JOINT, *(one.id for one in config.contexts().values())) if word.isascii())
 
 
 def tried(config: RunConfig, runs: Iterable[Run], reader: CurveReader) -> list[Tried]:
-    """Every λ of finished runs that differ from a run's settings in λ, balancer and draw alone, the lowest first."""
+    """Every λ of finished runs that differ from a run's settings in λ, balancer and draw alone, the lowest first.
+
+    None where the run itself is not joint: no λ is an alternative then.
+    """
+    if config.schedule.name != JOINT:
+        return []
     metric = f"validation/target/{headline(config).name}"
     alike = {run.id: (run, found) for run in runs if (found := _lam(config, run)) is not None}
     curves = reader.series(list(alike), [metric]) if alike else {}
@@ -59,14 +65,13 @@ def _lam(config: RunConfig, run: Run) -> float | None:
         theirs = run.config
     except BadInput:
         return None
-    fixed = theirs.schedule.name == "joint" and "shape" not in theirs.schedule.knobs
+    fixed = theirs.schedule.name == JOINT and "shape" not in theirs.schedule.knobs
     return lam(theirs) if fixed and theirs.balancer.name == "fixed" and _rest(theirs) == _rest(config) else None
 
 
 def _rest(config: RunConfig) -> dict[str, Any]:
     """All that has to be the same."""
-    knobs = config.schedule.knobs if config.schedule.name == "joint" else {}
-    shares = {name: value for name, value in knobs.items() if name not in WEIGHT}
+    shares = {name: value for name, value in config.schedule.knobs.items() if name not in WEIGHT}
     return config.model_dump(mode="json", exclude=APART) | {"shares": shares}
 
 

@@ -151,6 +151,9 @@ def why_off(config: RunConfig, name: str) -> str:
         return why
     if key == "source":
         return _off_source(config, inner)
+    kind, _, knob = inner.partition(".")
+    if key == "penalty" and knob and kind in [one.name for one in config.penalties]:
+        return str(make("penalties", Choice(name=kind)).idle(facts(config)).get(knob, ""))
     if key == "tuning" and inner:
         return _off_tuning(config, inner)
     if name == "half" and frozen_blocks(config)[0] == 0:
@@ -176,6 +179,9 @@ def _off_source(config: RunConfig, inner: str) -> str:
 
 
 def _off_tuning(config: RunConfig, inner: str) -> str:
+    tuning: Tuning = make("tunings", config.tuning)
+    if why := tuning.idle().get(inner):
+        return why
     if inner == "decoder" and not config.task().writes:
         return t("No text is written here, so there is no decoder to freeze.")
     if inner == "reinit" and not part("backbones", config.backbone.name).renews():

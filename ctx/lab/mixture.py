@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ctx.config import RunConfig
+from ctx.config import RunConfig, facts
 from ctx.errors import CtxError
 from ctx.i18n import t
 from ctx.lab.effect import phases
@@ -25,14 +25,16 @@ def formula(config: RunConfig) -> str:
     """
     found, before = [], set[str]()
     for phase in phases(config):
-        left = before - set(phase.weights)
-        found.append(_minimised(phase, config, bool(left) and not phase.fresh))
+        found.append(_minimised(phase, config, set() if phase.fresh else set(before)))
         before |= set(phase.weights)
     return t(", then ").join(found)
 
 
-def _minimised(phase: Phase, config: RunConfig, left: bool) -> str:
-    """One phase: what varies and what isn't in every step is said behind it. ``left``: it goes on from others."""
+def _minimised(phase: Phase, config: RunConfig, before: set[str]) -> str:
+    """One phase: what varies and what isn't in every step is said behind it.
+
+    ``before``: the contexts whose weights it goes on from.
+    """
     names = {key: short(choice.id) for key, choice in config.contexts().items()}
     balancer = part("balancers", config.balancer.name)
     balanced = not balancer.plain and len(phase.weights) > 1
@@ -50,14 +52,16 @@ def _minimised(phase: Phase, config: RunConfig, left: bool) -> str:
             said.append(f"{name} {often(phase.shares[key])}")
     if balanced:
         said.append(t("balanced by: {title}", title=balancer.title))
-    added = [text for choice in config.penalties for text in _added(choice, phase, left)]
+    added = [text for choice in config.penalties for text in _added(choice, phase, config, before)]
     return "; ".join([" ".join([f"L = {' + '.join(terms)}", *added]), *said])
 
 
-def _added(choice: Choice, phase: Phase, left: bool) -> list[str]:
+def _added(choice: Choice, phase: Phase, config: RunConfig, before: set[str]) -> list[str]:
     """What a penalty adds in a phase, with its weights."""
     penalty: Penalty = make("penalties", choice)
-    acts = {"always": True, "left": left, "beside": "target" in phase.weights and len(phase.weights) > 1}
+    acts = {"always": not penalty.looks_back or bool(before) or facts(config).knows}
+    acts |= {"left": bool(before - set(phase.weights))}
+    acts |= {"beside": "target" in phase.weights and len(phase.weights) > 1}
     if not acts[penalty.acts]:
         return []
     if not penalty.adds:

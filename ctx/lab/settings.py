@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -17,7 +17,7 @@ from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.effect import why_not, why_off
 from ctx.parts import Augmentation, Backbone, Choice, Part
-from ctx.registry import OWNER, contexts, make, part, registry
+from ctx.registry import KINDS, OWNER, contexts, make, part, registry
 
 PARTS = {"schedule": "schedules", "tuning": "tunings", "backbone": "backbones", "balancer": "balancers"}
 LISTS = {"penalty": "penalties", "augment": "augment"}
@@ -218,9 +218,8 @@ def _parts(config: RunConfig) -> Iterator[Setting]:
         default = RunConfig.model_fields[key].default.name
         cls = part(kind, choice.name)
         help = cls.summary()
-        if reasons:
-            left_out = ", ".join(part(kind, name).shown() for name in reasons)
-            help += " " + t("Not here: {names}. {why}", names=left_out, why=next(iter(reasons.values())))
+        for why, those in _alike(kind, reasons).items():
+            help += " " + t("Not here: {names}. {why}", names=", ".join(those), why=why)
         yield Setting(key, key, "choice", choice.name, default, help, tuple(n for n in names if n not in reasons))
         for one in _fields(key, key, cls.Knobs, choice.knobs):
             if one.name == "backbone.path":
@@ -229,6 +228,15 @@ def _parts(config: RunConfig) -> Iterator[Setting]:
                 most = renewable(make("tunings", config.tuning), make("backbones", config.backbone))
                 one = replace(one, high=most)
             yield replace(one, high=frozen_parts(config)[1]) if one.name == "tuning.decoder" else one
+
+
+def _alike(kind: str, reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """What parts are called by why they aren't offered, each reason once: "Such a balancer compares …"."""
+    found: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        said = why.replace(f"The {KINDS[kind]} {name} ", t("Such a {kind}", kind=KINDS[kind]) + " ")
+        found.setdefault(said, []).append(part(kind, name).shown())
+    return found
 
 
 def _fits(cls: type[Part], application: tuple[str, ...]) -> bool:

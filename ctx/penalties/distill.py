@@ -34,9 +34,7 @@ class Distill(Guarding):
         """How much it weighs, and how soft answers are."""
 
         weight: float = parts.knob(1.0, "Weight of the distance to the teacher's answers.", log=True, ge=0)
-        temperature: float = parts.knob(
-            2.0, "T: above 1 the unlikely answers count too; numbers have none.", log=True, ge=0.1, le=100
-        )
+        temperature: float = parts.knob(2.0, "T: above 1 the unlikely answers count too.", log=True, ge=0.1, le=100)
 
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
@@ -44,9 +42,13 @@ class Distill(Guarding):
         if facts.writes:
             return (
                 f"The penalty distill compares probabilities of answers, and what writes texts in {facts.application} "
-                "gives its losses alone: choose the penalty l2sp or ewc instead."
+                "gives its losses alone: choose the penalty l2sp instead."
             )
         return super().unfit(facts)
+
+    def idle(self, facts: parts.Facts) -> dict[str, str]:
+        """Numbers are as they are."""
+        return {"temperature": "Answers that are numbers have no temperature."} if facts.numbers else {}
 
     def begin(self, begin: parts.Begin) -> None:
         """The teacher is the model as it stands; its answers are asked for when a text first comes up."""

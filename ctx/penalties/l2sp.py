@@ -1,8 +1,9 @@
 """l2sp: weights are held near those that a phase began with.
 
 Li, Grandvalet & Davoine, Explicit Inductive Bias for Transfer Learning with Convolutional Networks, ICML 2018, eq. 3:
-Ω(w) = α/2 ‖w_S - w_S⁰‖² + β/2 ‖w_S̄‖². w_S is the backbone, and a head that an earlier context trained or that came
-with it; w_S̄ are heads that begin afresh.
+Ω(w) = α/2 ‖w_S - w_S⁰‖² + β/2 ‖w_S̄‖². w_S is what knows something as a phase begins: pretrained, or handed over by an
+earlier context; w_S̄ are heads that begin afresh. Layers that begin at random, and what a tuning puts into others, are
+held once they are handed over.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 class L2SP(parts.Penalty):
     """Pulls the weights back to where they began: the source's once handed over, the pretrained ones before that.
 
-    Weight decay pulls towards zero and forgets; this pulls towards what was learnt: α/2 ‖w - w⁰‖² (Li, Grandvalet &
-    Davoine, ICML 2018, eq. 3).
+    Weight decay, which stays on beside it, pulls towards zero; this pulls towards what was learnt: α/2 ‖w - w⁰‖² (Li,
+    Grandvalet & Davoine, ICML 2018, eq. 3).
     """
 
     name = "l2sp"
-    version = 2
+    version = 3
     looks_back = True
     pulls = True
     title = "Near the start (L2-SP)"
@@ -43,11 +44,11 @@ class L2SP(parts.Penalty):
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:
         """Something must learn that did not begin afresh."""
-        if facts.learns and not facts.pretrained and not facts.handed:
+        if facts.learns and not facts.knows and not facts.handed:
             return (
-                "The penalty l2sp holds layers near weights that know something, and with the backbone "
-                f"{facts.backbone} and the tuning {facts.tuning} some begin at random: choose a pretrained backbone "
-                "with reinit 0, or the schedule “One after the other (sequential)”."
+                "The penalty l2sp holds weights near what they knew, and with the backbone "
+                f"{facts.backbone} and the tuning {facts.tuning} all that learns begins at random: choose the schedule "
+                "“One after the other (sequential)”, or the tuning “Nothing frozen (full)” of a pretrained backbone."
             )
         if facts.learns or (facts.handed and facts.one_head):
             return ""
@@ -61,11 +62,15 @@ class L2SP(parts.Penalty):
         return bool(self.knobs.weight or self.knobs.head)
 
     def begin(self, begin: parts.Begin) -> None:
-        """Note where the phase begins, and which heads do so afresh."""
-        self.start = Start(begin)
+        """Note where the phase begins, and what does so afresh."""
+        from ctx.adapters import new
+
+        self.start, model = Start(begin), begin.model
         kept = {id(begin.heads[key]) for key in begin.before if self.start.given}
-        kept |= {id(one) for one in begin.model.heads.values() if getattr(one, "pretrained", False)}  # a decoder
-        self.fresh = {id(p) for one in begin.model.heads.values() if id(one) not in kept for p in one.parameters()}
+        kept |= {id(one) for one in model.heads.values() if getattr(one, "pretrained", False)}  # a decoder
+        self.fresh = {id(p) for one in model.heads.values() if id(one) not in kept for p in one.parameters()}
+        drawn = [p for name in model.drawn for p in model.blocks[name].parameters()]
+        self.random = {id(p) for p in (*drawn, *new(model))}
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:
         """``start``: α/2 ‖w - w⁰‖²; ``head``: β/2 ‖w‖² of fresh heads, where β is not 0."""
@@ -74,7 +79,9 @@ class L2SP(parts.Penalty):
         from ctx.pull import learning, pull
 
         weights = learning(step.model)
-        held = {name: p for name, p in weights.items() if id(p) not in self.fresh}
+        given = self.start.given
+        known = {name: p for name, p in weights.items() if id(p) not in self.random or name in given}
+        held = {name: p for name, p in known.items() if id(p) not in self.fresh}
         found = {}
         if held:
             strength = self.knobs.weight

@@ -35,7 +35,10 @@ class Mmd(Aligning):
 
         weight: float = parts.knob(1.0, "Weight of the squared distance.", log=True, ge=0)
         kernels: int = parts.knob(
-            5, "How many kernels, each twice as wide as the last, around the median distance of two texts.", ge=1, le=15
+            5,
+            "How many kernels, each with twice the variance of the last, around the median distance of two texts.",
+            ge=1,
+            le=15,
         )
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:

@@ -59,11 +59,10 @@ class PerContext(parts.Tuning):
             )
         return parts.no_matrices(self, backbone)
 
-    def canonical(self, layers: int, epochs: int) -> parts.Choice:
+    def idle(self) -> dict[str, str]:
         """A vector has no size of its own."""
-        found = super().canonical(layers, epochs)
-        usual = self.Knobs().size if self.knobs.module == "embedding" else self.knobs.size
-        return parts.Choice(name=found.name, knobs=found.knobs | {"size": usual})
+        vector = self.knobs.module == "embedding"
+        return {"size": "A vector that is added to the embedding is as wide as that."} if vector else {}
 
     def frozen(self, layers: int) -> int:
         """The embedding, where nothing is added to it and it does not learn."""

@@ -63,7 +63,7 @@ def _shares(read: Curves, names: Mapping[str, str]) -> None:
     if not parts:
         return
     shown = inside.share_names(parts, names)
-    means = t("What each context's loss, as it is weighed, and each penalty is of the whole that an update minimises.")
+    means = t("What each context's loss, as it is weighed, and each penalty's term is of their sum.")
     draw = partial(charts_inside.stacked, parts, shown, _examples())
     _chart(t("Shares of the loss"), means, "shares", (read.revision, shown), draw, inside.ends(parts, shown))
 
