@@ -173,11 +173,15 @@ def _settle(job: Job) -> None:
         settle(job.payload)
 
 
-def _predict(store: Store, job: Job, threads: int) -> dict[str, dict[str, float] | str]:
-    """What each of the payload's runs says of its text: {"runs": [id, …], "text": …} to {id: shares or text}."""
+def _predict(store: Store, job: Job, threads: int) -> dict[str, Any]:
+    """What each of the payload's runs says of its text, and whose modules did: by the run's id, as `Judged` has it.
+
+    The payload: {"runs": [id, …], "text": …, "of": a context's id, or none for a run's target}.
+    """
     from ctx.predict import of_run
 
-    return {run_id: of_run(store.run(run_id), job.payload["text"]).answer for run_id in job.payload["runs"]}
+    text, of = job.payload["text"], job.payload.get("of") or ""
+    return {run_id: of_run(store.run(run_id), text, of)._asdict() for run_id in job.payload["runs"]}
 
 
 def _search(store: Store, job: Job, threads: int) -> dict[str, Any]:

@@ -74,14 +74,14 @@ def _whose(trainer: Trainer, name: str) -> tuple[Context, tuple[str, ...]]:
     if rows is not None:
         return rows.context, tuple(tuning.modules(trainer.model, rows))
     other = data.context(ContextChoice(id=name))
-    _alike(other, [rows.context for rows in there.values()])
+    check_alike(other, [rows.context for rows in there.values()])
     if not tuning.modules(trainer.model, setup.rows["target"]):
         return other, ()
     rows = rows_of(setup.config, ContextChoice(id=name), setup.backbone, setup.task)
     return other, tuple(tuning.modules(trainer.model, rows))
 
 
-def _alike(other: Context, there: Sequence[Context]) -> None:
+def check_alike(other: Context, there: Sequence[Context]) -> None:
     """Raise BadInput unless some of the contexts has the other's application and labels; a text also its language."""
     own = there[0].application
     if other.application != own:

@@ -18,3 +18,8 @@ def texts(app: AppTest) -> str:
     """All that stands on the page."""
     shown = (app.caption, app.markdown, app.info, app.warning, app.error)
     return "\n".join(str(one.value) for kind in shown for one in kind)
+
+
+def plain(app: AppTest) -> str:
+    """The same without what keeps it from being read as markup."""
+    return texts(app).replace("\u2060", "").replace("\\", "")

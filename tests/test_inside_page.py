@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from ctx.config import RunConfig
 from ctx.lab import inside, link
@@ -20,14 +19,9 @@ from ctx.recipes import made_by
 from ctx.store import Store, open_store
 from ctx.study import rows
 from ctx.worker import run_here
-from pages import opened, texts
+from pages import opened, plain
 
 STEPS = np.arange(1, 5)
-
-
-def plain(app: AppTest) -> str:
-    """All that stands on the page, without what keeps it from being read as markup."""
-    return texts(app).replace("\u2060", "").replace("\\", "")
 
 
 def plain_text(one: Any) -> str:
@@ -132,7 +126,7 @@ def test_the_lab_draws_them_for_a_finished_study(store: Store) -> None:
     for title in ("Shares of the loss", "Do the gradients agree?", "Lengths of the gradients", "Learning rates"):
         assert f"**{title}**" in plain(app)
     for said in (
-        "of the whole that an update minimises",
+        "each penalty's term is of their sum",
         "looks",
         "before it is weighed",
         "A layer that does not learn",

@@ -16,7 +16,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.errors import BadInput, Unavailable
 from ctx.hand import _take_job
 from ctx.parts import Choice
-from ctx.predict import _alike, of_run
+from ctx.predict import check_alike, of_run
 from ctx.records import Run
 from ctx.store import Store, open_store
 from ctx.worker import run_here
@@ -53,7 +53,19 @@ def test_a_worker_judges_a_text_for_a_page(store: Store) -> None:
     assert _take_job(store, "me", {"take": "predict", "threads": 1})
     done = store.job(job.id)
     assert (done.state, done.error) == ("done", None)
-    assert done.result == {run.id: pytest.approx(of_run(run, "Not bad <b>at all</b>.").answer)}
+    assert done.result == {
+        run.id: {"answer": pytest.approx(of_run(run, "Not bad <b>at all</b>.").answer), "modules": []}
+    }
+
+
+def test_a_worker_judges_a_text_of_another_context(store: Store) -> None:
+    run, cafes = trained(store, "per-context"), "sentiment/sample-cafes-en"
+    job = store.add_job("predict", {"runs": [run.id], "text": "Fine.", "of": cafes})
+    assert _take_job(store, "me", {"take": "predict", "threads": 1})
+    result = store.job(job.id).result
+    assert result is not None
+    assert result[run.id]["modules"] == [cafes]
+    assert result[run.id]["answer"] == pytest.approx(of_run(run, "Fine.", cafes).answer)
 
 
 def test_a_command_judges_a_text(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,11 +109,11 @@ def test_a_context_that_nothing_was_learnt_of_is_refused(home: Path) -> None:
     with pytest.raises(
         BadInput, match="own/x has the labels bad, good, and this run has learnt negative, positive: name"
     ):
-        _alike(other, there)  # type: ignore[arg-type]
+        check_alike(other, there)  # type: ignore[arg-type]
     texts = [SimpleNamespace(name=f"en-{to}", application="translation", labels=(), language=to) for to in ("es", "pt")]
-    _alike(texts[0], texts)  # type: ignore[arg-type]
+    check_alike(texts[0], texts)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="en-de is in de, and this run has learnt es and pt: name another"):
-        _alike(SimpleNamespace(**vars(texts[0]) | {"name": "en-de", "language": "de"}), texts)  # type: ignore[arg-type]
+        check_alike(SimpleNamespace(**vars(texts[0]) | {"name": "en-de", "language": "de"}), texts)  # type: ignore[arg-type]
 
 
 def test_a_run_that_cannot_judge_says_why(store: Store) -> None:

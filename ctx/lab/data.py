@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,8 +11,9 @@ from ctx.config import ContextChoice, RunConfig
 from ctx.errors import CtxError
 from ctx.lab.applications import applications
 from ctx.parts import Asset, Context
+from ctx.predict import check_alike
 from ctx.records import Job
-from ctx.registry import fetchable, part, task_of
+from ctx.registry import OWNER, contexts, fetchable, part, task_of
 from ctx.store import Store
 
 SHORTEST, LONGEST = 45, 120  # characters of an example that is shown
@@ -145,3 +147,18 @@ def _floor(target: str, digest: str, seed: int) -> float:
     learn, _ = data.labelled(parts.train, choice.size, seed)
     test = data.spread(parts.test, task.tested)
     return float(task.floor(learn, test, context.labels)[task.metrics[0].name])
+
+
+def judged(config: RunConfig) -> list[str]:
+    """The contexts whose texts a run of these can judge, its own first: those that are here and have its labels."""
+    own = [choice.id for choice in reversed(config.contexts().values())]
+    there = [data.context(ContextChoice(id=name)) for name in own]
+    found = []
+    for name, cls in contexts(OWNER).items():
+        if name in own or cls.application != there[0].application:
+            continue
+        with suppress(CtxError):
+            other = data.context(ContextChoice(id=name))
+            check_alike(other, there)
+            found += [name] if data.available(other) else []
+    return own + found

@@ -6,20 +6,24 @@ from html import escape
 
 import streamlit as st
 
-from ctx import charts
+from ctx import charts, labels
 from ctx.dispatch import ensure
 from ctx.i18n import t
-from ctx.labels import whose
+from ctx.lab.data import judged
+from ctx.lab.names import title
 from ctx.records import WAITING
 from ctx.ui import page, state
 
 LONGEST = 300  # characters
 JOB = "own sentence"
-FIELD = "own text"
+FIELD, CONTEXT = "own text", "own text of"
 
 
 def show(runs: list[str]) -> None:
-    """A field, and below it what the two runs, target only and the chosen arm, say of what was written."""
+    """A field, and below it what the two runs, target only and the chosen arm, say of what was written.
+
+    Where each context has a module, it is asked which one the text belongs to.
+    """
     st.text_input(
         t("Try your own sentence"),
         key=FIELD,
@@ -28,6 +32,17 @@ def show(runs: list[str]) -> None:
         on_change=_ask,
         args=(runs,),
     )
+    answering = page.store().run(runs[-1])
+    if (answering.final or {}).get("modules"):
+        st.selectbox(
+            t("A text of"),
+            judged(answering.config),
+            format_func=title,
+            key=CONTEXT,
+            on_change=_ask,
+            args=(runs,),
+            help=t("Each context has a module of its own. For one that nothing was learnt from, others answer."),
+        )
     held = st.session_state.get(JOB)
     if not held or held["runs"] != runs:
         return
@@ -41,11 +56,10 @@ def show(runs: list[str]) -> None:
         st.html(
             f'<div style="border-left:4px solid {charts.BOTH};padding:.1em .7em;overflow-wrap:anywhere">'
             f"“{escape(job.payload['text'])}”"
-            f'<div style="opacity:.75;font-size:.85em">{escape(t("without source"))}: {_said(alone)} → '
-            f"{escape(t('now'))}: <b>{_said(now)}</b></div></div>"
+            f'<div style="opacity:.75;font-size:.85em">{escape(t("without source"))}: {_said(alone["answer"])} → '
+            f"{escape(t('now'))}: <b>{_said(now['answer'])}</b></div></div>"
         )
-        answering = page.store().run(runs[-1])
-        if module := whose(answering.final, "target", answering.settings["target"]["id"]):
+        if module := labels.answering(now["modules"], job.payload["of"] or answering.settings["target"]["id"]):
             st.caption(page.literal(module))
 
 
@@ -63,7 +77,8 @@ def _ask(runs: list[str]) -> None:
         return
 
     def act() -> None:
-        job = page.store().add_job("predict", {"runs": runs, "text": text})
+        of = st.session_state.get(CONTEXT) or ""
+        job = page.store().add_job("predict", {"runs": runs, "text": text, "of": of})
         st.session_state[JOB] = {"runs": runs, "job": job.id}
         ensure(page.store().url)
 
