@@ -49,6 +49,8 @@ def test_gradual_unfreezing_is_drawn_by_epoch(visit: Visit) -> None:
         "embedding": ["frozen"] * 3 + ["learns, rate × 1"],
     }
     assert "First the head alone; from epoch 4 on the embedding and layers 1–2 too" in said(app)
+    lit = re.findall(r"animation:ctx-walk-4 3.2s (-\d\.\d)s infinite", drawn(app))
+    assert lit == ["-3.2", "-2.4", "-1.6", "-0.8"] * 5, "the columns light up one after another"
     app.select_slider(key="set tuning.decay").set_value(2.0).run()
     assert cells(app)["embedding"][-1] == "learns, rate × 0.25"
     app.number_input(key="set tuning.start").set_value(2).run()
@@ -112,3 +114,4 @@ def test_a_run_shows_what_learns_in_it_and_the_epoch_that_it_is_in(visit: Visit)
     assert [bool(look) for look in re.findall(r"<th scope=\"col\" style=\"(font-weight:700)?", drawn(app))] == [
         *(True, False, False, False)
     ]
+    assert "animation" not in drawn(app), "an epoch that is running is framed instead"

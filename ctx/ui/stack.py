@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from ctx.ui.page import literal
 
 ICE = "0,114,178"
 HEAD = Learnt(1, 1.0)
+LIT, DIM = 0.8, 0.45  # seconds that a column is lit where epochs are shown in a row; how much is seen of the others
 
 
 def of_run(run: Run) -> None:
@@ -112,33 +114,60 @@ def _box(name: str, block: Learnt, size: int, rate: bool) -> str:
 
 
 def _table(found: Sequence[learned.Stretch], epoch: int | None) -> str:
-    """Epochs to the right, layers upwards: blue ice where frozen; the running epochs' column is framed."""
+    """Epochs to the right, layers upwards: blue ice where frozen.
+
+    The running epochs' column is framed; while none is, the columns light up one after another, as epochs will.
+    """
     names = [*_names(len(found[0].sizes)), t("head")]
-    running = [epoch is not None and one.first <= epoch <= one.last for one in found]
-    heads = "".join(_head(one, now) for one, now in zip(found, running, strict=True))
-    rows = "".join(_row(names[block], block, found, running) for block in reversed(range(len(names))))
+    columns = [_look(one, number, len(found), epoch) for number, one in enumerate(found)]
+    heads = "".join(_head(one, look) for one, look in zip(found, columns, strict=True))
+    rows = "".join(_row(names[block], block, found, columns) for block in reversed(range(len(names))))
     return (
+        f"{_walk(len(found)) if epoch is None else ''}"
         '<div style="overflow-x:auto"><table style="border-collapse:separate;border-spacing:2px;font-size:.8em;'
         f'line-height:1.5"><thead><tr><th style="text-align:left;font-weight:400;padding-right:.6em">{t("epoch")}</th>'
         f"{heads}</tr></thead><tbody>{rows}</tbody></table></div>{_legend(found)}"
     )
 
 
-def _head(one: learned.Stretch, now: bool) -> str:
+class Look(NamedTuple):
+    """How a column is drawn: whether its epochs are running, and what else its cells have."""
+
+    now: bool
+    more: str
+
+
+def _look(one: learned.Stretch, number: int, columns: int, epoch: int | None) -> Look:
+    if epoch is not None:
+        return Look(one.first <= epoch <= one.last, "")
+    begun = (number - columns) * LIT  # the delay is below zero, so that all columns are in step at once
+    return Look(False, f"animation:ctx-walk-{columns} {columns * LIT:.1f}s {begun:.1f}s infinite")
+
+
+def _walk(columns: int) -> str:
+    """Each column is lit for its share of the time, its cells' delays put them in a row; still where that is wished."""
+    share = 100 / columns
+    return (
+        f"<style>@media (prefers-reduced-motion:no-preference){{@keyframes ctx-walk-{columns}"
+        f"{{0%,{share - 0.1:.1f}%{{opacity:1}}{share:.1f}%,100%{{opacity:{DIM}}}}}}}</style>"
+    )
+
+
+def _head(one: learned.Stretch, look: Look) -> str:
     text = f"{one.first + 1}" if one.first == one.last else f"{one.first + 1}–{one.last + 1}"
-    look = f"font-weight:700;border-bottom:2px solid rgb({ICE})" if now else "font-weight:400"
-    return f'<th scope="col" style="{look};text-align:center;min-width:1.8em">{text}</th>'
+    weight = f"font-weight:700;border-bottom:2px solid rgb({ICE})" if look.now else "font-weight:400"
+    return f'<th scope="col" style="{weight};text-align:center;min-width:1.8em;{look.more}">{text}</th>'
 
 
-def _row(name: str, number: int, found: Sequence[learned.Stretch], running: Sequence[bool]) -> str:
+def _row(name: str, number: int, found: Sequence[learned.Stretch], columns: Sequence[Look]) -> str:
     cells = []
-    for one, now in zip(found, running, strict=True):
+    for one, look in zip(found, columns, strict=True):
         head = number == len(one.sizes)
         block, size = (HEAD, 1) if head else (one.blocks[number], one.sizes[number])
-        edge = "2px" if now else "1px"
+        edge = "2px" if look.now else "1px"
         cells.append(
             f'<td title="{escape(_said(block, size))}" style="border:{edge} solid rgb({ICE});border-radius:3px;'
-            f'background:{_ice(block, size)};text-align:center;min-width:1.8em;height:1.5em">'
+            f'background:{_ice(block, size)};text-align:center;min-width:1.8em;height:1.5em;{look.more}">'
             f"{_mark(block, size, block.rate != 1).removeprefix('×')}</td>"
         )
     label = f'<th scope="row" style="text-align:left;font-weight:400;padding-right:.6em">{escape(name)}</th>'
