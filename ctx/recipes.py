@@ -15,6 +15,7 @@ from ctx.registry import part
 PLAIN = study.PLAIN | {"schedule": Choice(name="joint"), "tuning": Choice(name="full")}
 THEN, BOTH = Choice(name="sequential"), Choice(name="joint", knobs={"lam": 1.0})
 ULMFIT = Choice(name="gradual", knobs={"decay": 2.6})
+METHOD = "method"  # what it is called as a flag and as an axis of a map
 WHOLE = {"schedules": "schedule", "tunings": "tuning", "balancers": "balancer"}
 
 

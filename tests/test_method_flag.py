@@ -11,7 +11,10 @@ from ctx.config import canonical
 from ctx.errors import BadInput
 from ctx.lab.methods import methods
 from ctx.recipes import RECIPES, made_by
+from ctx.study import arms
+from ctx.sweeps import asked as addresses
 from ctx.sweeps.file import read
+from ctx.sweeps.plan import cell_of, rows
 
 PAIR: dict[str, Any] = {
     "source": ["sentiment/sample-gadgets-en", "sentiment/sample-cafes-zh"],
@@ -73,6 +76,31 @@ def test_a_sweep_varies_its_knobs(tmp_path: Path) -> None:
     again = planned(PAIR | given, 1, None, None, baseline=False)
     assert [(one.name, one.values) for one in again.axes] == [("schedule.lam", (0.1, 1.0))]
     assert made_by(again.base) == "dann"
+
+
+def test_methods_are_an_axis_of_a_map(home: Path) -> None:
+    names = ["fine-tune", "lora", "dann"]
+    sweep = planned(PAIR | {"method": ",".join(names), "target-size": "10,20"}, 1, None, None, baseline=True)
+    assert {one.name: one.values for one in sweep.axes} == {"method": tuple(names), "target.size": (10, 20)}
+    made = {arm: config for arm, _, config in rows(sweep)}
+    assert len(made) == 12
+    for arm, config in made.items():
+        cell, baseline = cell_of(arm)
+        alone, _ = build(PAIR | {"method": cell["method"], "target-size": str(cell["target.size"])})
+        assert config == (arms(alone)["target-only"] if baseline else canonical(alone))
+    with pytest.raises(BadInput, match=r"no run at method stilts.*add one more source"):
+        planned(PAIR | {"source": PAIR["source"][:1], "method": "lora,stilts"}, 1, None, None, baseline=False)
+    with pytest.raises(BadInput, match="method is “magic”: it should be one of: target-only, zero-shot"):
+        planned(PAIR | {"method": "lora,magic"}, 1, None, None, baseline=False)
+    for beside in ({"--lam": "0.5"}, {"tuning": "head"}, {"penalty": ["coral"]}, {"--lora.rank": "4"}):
+        with pytest.raises(BadInput, match=r"Each of several methods sets .* leave --"):
+            planned(PAIR | {"method": "lora,dann"} | beside, 1, None, None, baseline=False)
+
+
+def test_the_map_page_offers_the_methods_that_can_be_had(home: Path) -> None:
+    one, _ = build(PAIR | {"source": PAIR["source"][:1]})
+    assert "method" in {setting.name for setting in addresses.offered(one)}
+    assert addresses.values(one, "method").split(", ") == [name for name in RECIPES if name != "stilts"]
 
 
 def test_a_method_that_would_train_another_is_refused() -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ctx.commands.method import METHOD, expanded
+from ctx.commands.method import expanded
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, facts
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, Flag, Owner, dashed, knob_flags
 from ctx.parts import Choice
-from ctx.recipes import as_named
+from ctx.recipes import METHOD, as_named
 from ctx.registry import KINDS, make, part, registry
 
 NONE = ("", "none", "all")

@@ -8,10 +8,10 @@ from typing import Any
 from ctx.errors import BadInput, UnknownName
 from ctx.flags import SEVERAL, SINGLE, dashed, knob_flags
 from ctx.parts import Choice
-from ctx.recipes import RECIPES, WHOLE, Recipe
+from ctx.recipes import METHOD, RECIPES, WHOLE, Recipe
 from ctx.registry import KINDS
 
-METHOD = "method"
+SETS = ("schedules", "tunings", "balancers", "penalties")  # kinds of parts that a method sets
 
 
 def expanded(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,6 +37,15 @@ def expanded(given: Mapping[str, Any]) -> dict[str, Any]:
             if kind == field:
                 found[flag] = list(dict.fromkeys([*(one.name for one in value), *typed.get(flag, [])]))
     return found
+
+
+def check_several(given: Mapping[str, Any]) -> None:
+    """Raise BadInput where something is typed beside several methods that each of them sets."""
+    for name in given:
+        kinds = {owner.kind for owner in knob_flags()[name].owners} if name in knob_flags() else set()
+        if kinds & set(SETS) or {**SINGLE, **SEVERAL}.get(name) in SETS:
+            flag = name if name in knob_flags() else f"--{name}"
+            raise BadInput(f"Each of several methods sets schedule, tuning, balancer and penalties: leave {flag} out.")
 
 
 def _check_its_own(name: str, recipe: Recipe, typed: Mapping[str, Any]) -> None:

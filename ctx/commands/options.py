@@ -9,10 +9,9 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic.fields import FieldInfo
 
-from ctx.commands.method import METHOD
 from ctx.config import BEAMS, HALF, Optim
 from ctx.flags import SEVERAL, SINGLE, Flag, dashed, knob_flags
-from ctx.recipes import RECIPES
+from ctx.recipes import METHOD, RECIPES
 from ctx.registry import KINDS, registry
 
 CONTEXTS, PARTS, TRAINING = "Contexts", "Parts", "Training"

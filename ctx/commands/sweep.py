@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ctx.commands.method import METHOD, expanded
+from ctx.commands.method import check_several, expanded
 from ctx.commands.output import Json, Value, emit, note, table
 from ctx.commands.search import searched
 from ctx.commands.study import carried_out
@@ -16,7 +16,7 @@ from ctx.commands.training import Again, Name, Owner, Queue, prepared
 from ctx.config import Optim, RunConfig
 from ctx.errors import BadInput
 from ctx.flags import SEVERAL, SINGLE, dashed, knob_flags
-from ctx.recipes import as_named
+from ctx.recipes import METHOD, as_named
 
 if TYPE_CHECKING:
     from ctx.store import Store, Study
@@ -103,7 +103,10 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, search: int |
     if search:
         check_installed()
 
-    named, given = METHOD in given, expanded(given)
+    methods = _several(METHOD, given.get(METHOD))
+    if methods:
+        check_several(given)
+    named, given = METHOD in given, given if methods else expanded(given)
     several = {name: text for name, typed in given.items() if (text := _several(name, typed))}
     first = dict(given)
     for name, text in several.items():
@@ -143,7 +146,7 @@ def _setting(name: str, base: RunConfig) -> str:
     """The name that settings have elsewhere of what a flag sets; raises BadInput where a map can't vary it."""
     if name.endswith("-size"):
         return name.replace("-size", ".size")
-    if name in (*SINGLE, "source", "keep", "beams", "half"):
+    if name in (*SINGLE, METHOD, "source", "keep", "beams", "half"):
         return name
     if name in {dashed(field) for field in Optim.model_fields}:
         return f"optim.{name.replace('-', '_')}"

@@ -11,9 +11,10 @@ from ctx.i18n import t
 from ctx.lab import link
 from ctx.lab.settings import Setting, settings
 from ctx.parts import Choice
+from ctx.recipes import METHOD
 from ctx.registry import make
 from ctx.store import Store
-from ctx.sweeps.plan import MOST_AXES, MOST_CELLS, Sweep, axis, configured, value
+from ctx.sweeps.plan import MOST_AXES, MOST_CELLS, Sweep, axis, configured, value, varied
 
 AXIS = "axis."
 CELLS = ("random", "search")  # how many cells, and how they are chosen; without, all
@@ -110,7 +111,7 @@ def offered(config: RunConfig) -> list[Setting]:
     for one in settings(freezing(config)):
         if one.name == LAYERS:
             found.setdefault(LAYERS, one)
-    return list(found.values())
+    return [varied(config, METHOD), *found.values()]
 
 
 def suggested(config: RunConfig) -> dict[str, str]:

@@ -16,6 +16,7 @@ from ctx.errors import BadInput, CtxError
 from ctx.i18n import t
 from ctx.lab.settings import Setting, change, from_text, setting
 from ctx.parts import Metric
+from ctx.recipes import METHOD, RECIPES, made_by, with_recipe
 from ctx.records import Study
 from ctx.study import arms
 
@@ -157,8 +158,9 @@ def _check_axes(axes: Sequence[Axis]) -> None:
 def configured(base: RunConfig, cell: Mapping[str, Any]) -> RunConfig:
     """The configuration of a cell, checked; raises BadInput, which names the cell."""
     try:
-        for name in sorted(cell, key=lambda name: name.count(".")):  # a part before its knobs
-            base = change(base, name, cell[name])
+        for name in sorted(cell, key=lambda name: (name != METHOD, name.count("."))):  # a part before its knobs
+            method = name == METHOD
+            base = with_recipe(base, RECIPES[cell[name]]) if method else change(base, name, cell[name])
         return check(base)
     except CtxError as error:
         said = ", ".join(f"{name} {value}" for name, value in cell.items())
@@ -235,12 +237,22 @@ def swept(study: Study) -> Sweep | None:
 # -- axes as people write them
 
 
+def varied(config: RunConfig, name: str) -> Setting:
+    """What an axis varies: a setting, or the method, which sets several at once; raises BadInput where it isn't there.
+
+    The method's value is that which a configuration has; "" for none of them.
+    """
+    if name != METHOD:
+        return setting(config, name)
+    return Setting(METHOD, METHOD, "choice", made_by(config), "", options=tuple(RECIPES))
+
+
 def axis(config: RunConfig, name: str, text: str) -> Axis:
     """An axis from text: values with commas between, or ``low..high:n`` for n of them, spread as the knob asks.
 
     Raises BadInput.
     """
-    one = setting(config, name)
+    one = varied(config, name)
     values: list[Any] = []
     for piece in filter(None, (piece.strip() for piece in text.split(","))):
         values += _spread(one, piece) if ".." in piece else [value(one, piece)]

@@ -17,12 +17,11 @@ from ctx.charts import REFERENCE, SOURCE, TARGET
 from ctx.charts_runs import CAMERA
 from ctx.i18n import t
 from ctx.lab.history import label
-from ctx.lab.settings import setting
 from ctx.records import Row, Study
 from ctx.sweeps import found as sweeps
 from ctx.sweeps.found import SOURCE as ON_SOURCE
 from ctx.sweeps.found import TARGET as ON_TARGET
-from ctx.sweeps.plan import Axis, Sweep, metric
+from ctx.sweeps.plan import Axis, Sweep, metric, varied
 from ctx.ui import maps_search, maps_standing, page
 
 SECONDS, MOST_LINKS, MOST_COMPARED = 1.0, 12, 60
@@ -193,8 +192,9 @@ def _worth(sweep: Sweep, table: pd.DataFrame) -> None:
         return
     own, told = table, []
     for axis in sweep.axes:
-        usual = setting(sweep.base, axis.name).value
-        if axis.name != sweeps.SIZE and len(axis.values) > 1 and usual in axis.values:
+        usual = varied(sweep.base, axis.name).value
+        if axis.name != sweeps.SIZE and len(axis.values) > 1:
+            usual = usual if usual in axis.values else axis.values[0]
             own = own[own[axis.name].map(str) == str(usual)]
             told.append(f"{label(axis.name)} {charts_maps.written(usual)}")
     found = sweeps.labels_worth(own, metric(sweep).higher_is_better).to_dict("records")
