@@ -25,14 +25,14 @@ class Aligning(parts.Penalty):
 
         texts: Literal["labelled", "all"] = parts.knob(
             "labelled",
-            "The target's texts that are compared: those whose labels the run may use, or all that there are for "
-            "training, their labels unread, which takes one more pass an update.",
+            "The target's texts that are compared: those whose labels the run may use, or any of all that there are "
+            "for training, their labels unread, which takes one more pass an update.",
         )
 
     @property
     def unread(self) -> bool:
         """Whether it is to see them all."""
-        return bool(self.knobs.texts == "all")
+        return self.weighs() and bool(self.knobs.texts == "all")
 
     @classmethod
     def unfit(cls, facts: parts.Facts) -> str:

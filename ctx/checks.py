@@ -45,7 +45,8 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         numbers=not task.writes and not any(data.context(choice).labels for choice in config.contexts().values()),
         epochs=config.optim.epochs,
         backbone=config.backbone.name,
-        knows=backbone.pretrained and any(block.own for block in learnt[: len(learnt) - tuning.renewed()]),
+        knows=(backbone.pretrained and any(block.own for block in learnt[: len(learnt) - tuning.renewed()]))
+        or bool(backbone.decoder_parameters()[tuning.frozen_decoder() :]),
     )
 
 
@@ -133,6 +134,12 @@ def check_objectives(config: RunConfig, facts: Facts) -> None:
     if twice:
         raise BadInput(f"The penalty {twice} is named twice: name it once.")
     chosen = [("balancers", config.balancer.name), *(("penalties", name) for name in names)]
+    unread = next((choice.name for choice in config.penalties if make("penalties", choice).unread), "")
+    if unread and config.augment:
+        raise BadInput(
+            f"The penalty {unread} reads further texts of the target as they are, and the augmentation "
+            f"{config.augment[0].name} changes the source's: leave one of them out, or choose texts labelled."
+        )
     unfit: str = make("tunings", config.tuning).unfit(facts, make("backbones", config.backbone))
     unfit = unfit or next((why for kind, name in chosen if (why := part(kind, name).unfit(facts))), "")
     if unfit:

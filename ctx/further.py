@@ -1,4 +1,4 @@
-"""Texts of the target that are read without their labels: all that it has for training, whichever a run may use."""
+"""Texts of the target that are read without their labels: of all that it has for training, whichever a run may use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ctx.setup import Setup
 
 
 class Further:
-    """Called with n, the number of target batches so far: what gives a batch of such texts when it is asked for.
+    """Called with n, the number of target batches so far, this update's counted: a batch of such texts, if asked for.
 
     ``hidden``: the backbone's output for a batch, from which gradients pass on.
     """
@@ -31,7 +31,7 @@ class Further:
         @cache
         def found() -> tuple[Batch, Tensor]:
             assert self.rows is not None
-            batch = self.rows.encoded.batch(self.sampler[n])
+            batch = self.rows.encoded.batch(self.sampler[n - 1])
             return batch, self.hidden(batch)
 
         return found

@@ -30,7 +30,7 @@ class Facts:
     context is then trained on no more; ``learns``: whether anything of the backbone does; ``shares``: whether contexts
     have some of that in common; ``fewest``: the examples of a context in an update, at most; ``one_head``: whether all
     contexts have the same labels; ``writes``, ``numbers``: whether answers are texts, or numbers; ``epochs``: of a
-    phase; ``backbone``: its name; ``knows``: whether any of its weights that learn was pretrained.
+    phase; ``backbone``: its name; ``knows``: whether any weight that learns, of it or of its decoder, was pretrained.
     """
 
     application: str

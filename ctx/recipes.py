@@ -53,19 +53,15 @@ RECIPES = {
 
 def with_recipe(config: RunConfig, recipe: Recipe) -> RunConfig:
     """A configuration with a method's settings; raises BadInput, or what `canonical` does, where it can't be had."""
-    return as_named(config.model_copy(update=recipe.settings()))
-
-
-def as_named(config: RunConfig) -> RunConfig:
-    """The configuration itself, where it trains what it names; raises BadInput, or what `canonical` does."""
-    trains = canonical(config)
-    if trains.schedule.name != config.schedule.name:
+    asked = config.model_copy(update=recipe.settings())
+    trains = canonical(asked)
+    if trains.schedule.name != asked.schedule.name:
         shown = part("schedules", trains.schedule.name).shown()
         raise BadInput(t("With one source it is “{schedule}”: add one more source.", schedule=shown))
-    if trains.tuning.name != config.tuning.name:
-        shown = part("tunings", trains.tuning.name).shown()
-        raise BadInput(t("With so few epochs or layers it is “{tuning}”: choose more epochs.", tuning=shown))
-    return config
+    if trains.tuning.name != asked.tuning.name:
+        shown, n = part("tunings", trains.tuning.name).shown(), config.optim.epochs
+        raise BadInput(t("With epochs {n} it is “{tuning}”: choose more epochs.", n=n, tuning=shown))
+    return asked
 
 
 def made_by(config: RunConfig) -> str:

@@ -119,6 +119,10 @@ def test_a_pass_of_texts_without_labels_is_counted() -> None:
     assert run_seconds(asked) == run_seconds(plain)
     machine.keep_speeds({1: 1e6})  # so slow that the layers' work is all there is
     assert 1.2 * run_seconds(plain) < run_seconds(unread) < 1.5 * run_seconds(plain)
+    seldom = Choice(name="joint", knobs={"target_share": 0.25})
+    rare = [one.model_copy(update={"schedule": seldom}) for one in (plain, unread)]
+    more = run_seconds(rare[1]) - run_seconds(rare[0])
+    assert more == pytest.approx((run_seconds(unread) - run_seconds(plain)) / 4, rel=0.1)
 
 
 def test_a_run_stored_before_there_were_beams_was_greedy() -> None:

@@ -198,7 +198,7 @@ def test_a_method_is_known_with_other_knobs(method: str, knob: str, value: float
 
 def test_a_method_is_chosen_on_the_page(store: Store) -> None:
     app = opened("lab")
-    app.session_state["all settings"] = True
+    app.session_state["methods said"] = True
     app.run()
     assert "Each chosen matrix W stays as it is" in plain(app).replace("LoRA: each", "Each"), "before it is clicked"
     app.button_group(key="method").set_value("fine-tune").run()
@@ -229,4 +229,7 @@ def test_what_comes_with_a_part_is_said_by_the_part() -> None:
     assert changes(there["lora"], config) == "schedule sequential → joint, tuning lora → full"
     assert changes(there["fine-tune"], there["dann"]) == "schedule sequential → joint, λ 1, dann off → on"
     assert changes(config, change(there["lora"], "tuning.rank", 4)) == changes(config, there["lora"]) + ", rank 4"
+    three = change(config, "source.3", "sentiment/sample-gadgets-en")
+    one = change(change(three, "source.3", None), "source.2", None)
+    assert [said.split(" → ")[-1] for said in changes(three, one).split(", ")] == ["–", "–"]
     assert changes(change(config, "source.2", None), config) == "source 2 – → cafés in Chinese"

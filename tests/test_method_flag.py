@@ -49,6 +49,7 @@ def test_what_is_typed_counts_more() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"source": [], "penalty": ["l2sp"]}, "trains on a source, and none is named: add --source"),
         ({"method": "magic"}, "There is no method called “magic”. There are: adapters, dann"),
         ({"method": "lora", "tuning": "full"}, "--method lora is the tuning lora, and --tuning is full: leave one"),
         ({"method": "fine-tune", "schedule": "joint"}, "the schedule sequential, and --schedule is joint"),
@@ -104,8 +105,12 @@ def test_the_map_page_offers_the_methods_that_can_be_had(home: Path) -> None:
 
 
 def test_a_method_that_would_train_another_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"it is “All layers frozen \(head\)”: choose more epochs"):
+    with pytest.raises(BadInput, match=r"With epochs 1 it is “All layers frozen \(head\)”: choose more epochs"):
         build(PAIR | {"method": "gradual", "epochs": "1"})
+    with pytest.raises(BadInput, match="choose more epochs"):
+        planned(PAIR | {"method": "gradual", "epochs": "1", "lr": "1e-4,1e-3"}, 1, None, None, baseline=False)
+    assert planned(PAIR | {"method": "gradual", "epochs": "1,2,4"}, 1, None, None, baseline=False).size == 3
+    assert build(PAIR | {"method": "multi-task", "--lam": "0"})[0].schedule.knobs == {"lam": 0.0}
     plain, _ = build(PAIR | {"epochs": "1"})
     assert "choose more epochs" in next(one for one in methods(plain) if one.name == "gradual").why_not
 

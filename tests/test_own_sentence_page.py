@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from finished import SENTIMENT
 
+from ctx.commands.asked import build
 from ctx.hand import _take_job
+from ctx.lab.data import judged
 from ctx.lab.link import spec
 from ctx.parts import Choice
 from ctx.store import Store, open_store
@@ -50,3 +52,11 @@ def test_whose_text_it_is_can_be_said_where_contexts_have_modules(store: Store, 
     app.run()
     assert not app.exception
     assert f"{CHINESE} has no module of its own: the mean of {CAFES}, {GADGETS} answers." in plain(app)
+
+
+def test_offered_are_contexts_that_every_arm_can_judge(home: Path) -> None:
+    pair = {"source": ["translation/sample-cafe-en-pt"], "target": "translation/sample-cafe-en-es"}
+    found = judged(build(pair | {"schedule": "joint"})[0])
+    assert found[0] == "translation/sample-cafe-en-es"
+    assert "translation/sample-office-en-es" in found
+    assert not [name for name in found if not name.endswith("-es")]

@@ -12,6 +12,7 @@ from test_penalties_run import TERMS, steps, usual
 from ctx.config import Optim, RunConfig, check, key
 from ctx.errors import BadInput
 from ctx.lab.effect import why_off
+from ctx.lab.mixture import balance, formula
 from ctx.parts import Choice
 
 TUNINGS = ("full", "adapter", "bitfit", "choose", "gradual", "lora", "per-context")
@@ -61,6 +62,28 @@ def test_with_every_tuning(name: str, tuning: str) -> None:
 def test_with_models_of_ones_own(backbones: dict[str, Choice], name: str, application: str) -> None:
     there = seen(usual(name, application, backbone=backbones[application], optim=SHORT), name)
     assert there == (name != "distill" or application == "sentiment")
+
+
+def test_l2sp_holds_a_pretrained_decoder_beside_layers_that_only_have_updates(backbones: dict[str, Choice]) -> None:
+    asked = usual("l2sp", "translation", backbone=backbones["translation"], schedule="joint", optim=SHORT)
+    assert seen(asked.model_copy(update={"tuning": Choice(name="lora")}), "l2sp")
+
+
+def test_texts_without_labels_and_augmentation_are_refused_together() -> None:
+    unread = usual("mmd", penalties=(Choice(name="mmd", knobs={"texts": "all"}),))
+    with pytest.raises(BadInput, match="further texts of the target as they are, and the augmentation mixup changes"):
+        check(unread.model_copy(update={"augment": (Choice(name="mixup"),)}))
+    none = usual("mmd", penalties=(Choice(name="mmd", knobs={"texts": "all", "weight": 0.0}),))
+    assert "without labels" in balance(unread)
+    assert "without labels" not in balance(none)
+
+
+def test_the_size_of_a_fresh_head_is_in_the_formula_where_nothing_is_held_yet() -> None:
+    asked = usual("l2sp", schedule="sequential", penalties=(Choice(name="l2sp", knobs={"head": 0.01}),))
+    first, then = formula(asked).split(", then ")
+    assert "‖w of fresh heads‖²" in first
+    assert "w_start" not in first
+    assert "w_start" in then
 
 
 def test_a_knob_without_effect_makes_no_other_run_and_is_off() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from ctx.commands.method import expanded
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, facts
+from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, check, facts
 from ctx.errors import BadInput
 from ctx.flags import ROLES, SEVERAL, SINGLE, Flag, Owner, dashed, knob_flags
 from ctx.parts import Choice
-from ctx.recipes import METHOD, as_named
+from ctx.recipes import METHOD, RECIPES, with_recipe
 from ctx.registry import KINDS, make, part, registry
 
 NONE = ("", "none", "all")
@@ -24,7 +24,7 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
     ``given`` maps names without dashes ("schedule", "source" (a list), "target-size") and knob flags ("--joint.lam")
     to what was typed; what was not given is left out.
     """
-    named, given = METHOD in given, expanded(given)
+    method, given = given.get(METHOD), expanded(given)
     config = _contexts(given)
     chosen = {name: str(given[name]) for name in SINGLE if name in given}
     if "backbone" not in chosen:
@@ -37,8 +37,9 @@ def build(given: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
         part(kind, name)  # an unknown name is said before a knob that it doesn't have
     knobs, notes = _knobs({name: value for name, value in given.items() if name.startswith("--")}, names, config)
     made = _filled(config, given, chosen, knobs)
-    if named:
-        as_named(made)
+    check(made)
+    if method:
+        with_recipe(made, RECIPES[method])  # refused where the method itself can't be had
     return made, notes + _unused(config, given) + _idle(made, given)
 
 

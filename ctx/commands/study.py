@@ -10,7 +10,7 @@ import typer
 
 from ctx.commands import results
 from ctx.commands.output import Json, Value, emit, literal, note, table
-from ctx.commands.training import Again, Name, Owner, Queue, here, prepared
+from ctx.commands.training import Again, Name, Owner, Queue, here, other_names, prepared
 from ctx.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def study(
     if draws is not None and draws > MOST_DRAWS:
         raise BadInput(f"--draws is {draws}: a study has at most {MOST_DRAWS}; choose fewer.")
     config = prepared(given)
+    other_names(config, given)
     count = draws or default_draws(config)
     planned = rows(config, count)
     store = open_store()

@@ -14,9 +14,9 @@ from ctx.commands.search import searched
 from ctx.commands.study import carried_out
 from ctx.commands.training import Again, Name, Owner, Queue, prepared
 from ctx.config import Optim, RunConfig
-from ctx.errors import BadInput
+from ctx.errors import BadInput, CtxError
 from ctx.flags import SEVERAL, SINGLE, dashed, knob_flags
-from ctx.recipes import METHOD, as_named
+from ctx.recipes import METHOD, RECIPES, Recipe, with_recipe
 
 if TYPE_CHECKING:
     from ctx.store import Store, Study
@@ -106,18 +106,37 @@ def planned(given: dict[str, Any], seeds: int, sample: int | None, search: int |
     methods = _several(METHOD, given.get(METHOD))
     if methods:
         check_several(given)
-    named, given = METHOD in given, given if methods else expanded(given)
+    method, given = given.get(METHOD), given if methods else expanded(given)
     several = {name: text for name, typed in given.items() if (text := _several(name, typed))}
     first = dict(given)
     for name, text in several.items():
         one = text.split(",")[0].partition("..")[0].strip()
         first[name] = [one] if isinstance(given[name], list) else one
     first = _implied(first, several)
-    base = as_named(prepared(first)) if named else prepared(first)
+    base = prepared(first)
     axes = tuple(axis(base, _setting(name, base), text) for name, text in several.items())
     for name, value in ((one.name, value) for one in axes if one.name in FETCHED for value in one.values):
         prepared(first | {name: [value] if name == "source" else value})
-    return checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, search=search, baseline=baseline))
+    sweep = checked(Sweep(base=base, axes=axes, draws=seeds, sample=sample, search=search, baseline=baseline))
+    if method and not methods:
+        _check_method(sweep, RECIPES[method])
+    return sweep
+
+
+def _check_method(sweep: Sweep, recipe: Recipe) -> None:
+    """Raise BadInput where no cell can have the method."""
+    from ctx.sweeps.plan import configured
+
+    refusal: CtxError | None = None
+    for cell in sweep.cells:
+        try:
+            with_recipe(configured(sweep.base, cell), recipe)
+        except CtxError as error:
+            refusal = refusal or error
+        else:
+            return
+    if refusal is not None:
+        raise refusal
 
 
 def _several(name: str, typed: Any) -> str:

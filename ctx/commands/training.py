@@ -41,6 +41,7 @@ def run(
     from ctx.worker import run_here  # noqa: F401  here, so that no dispatcher takes the run while it loads
 
     config = prepared(given)
+    other_names(config, given)
     store = open_store()
     found = store.add_run(config, owner=owner, again=again, name=name)
     if found.state == "done":
@@ -61,15 +62,20 @@ def prepared(given: dict[str, Any]) -> RunConfig:
     idle |= {"half": why_off(config, "half")} if given.get("half") else {}
     for sentence in notes + [f"--{dashed(name)} has no effect: {why}" for name, why in idle.items() if why]:
         note(sentence)
-    for name in ("schedule", "tuning"):
-        asked, trains = getattr(config, name).name, getattr(needed, name).name
-        if name in given and asked != trains:
-            note(f"--{name} {asked} trains what {trains} does here, and is stored under that name.")
     if off := not_kept(config):
         note(off)
     get([asset for choice in needed.contexts().values() for asset in _assets("contexts", choice.id)])
     get(list(_assets("backbones", needed.backbone.name)))
     return config
+
+
+def other_names(config: RunConfig, given: dict[str, Any]) -> None:
+    """Say of a schedule or a tuning that was typed where another one trains alike and gives the run its name."""
+    found = canonical(config)
+    for name in ("schedule", "tuning"):
+        asked, trains = getattr(config, name).name, getattr(found, name).name
+        if name in given and asked != trains:
+            note(f"--{name} {asked} trains what {trains} does here, and is stored under that name.")
 
 
 def _assets(kind: str, name: str) -> tuple[Asset, ...]:

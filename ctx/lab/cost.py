@@ -66,10 +66,16 @@ def _seconds(config: RunConfig, planned: Sequence[Phase], rate: float) -> float:
         most = config.optim.batch
         taken = phase.taken(phase.epochs * phase.updates)
         read = sum(n * min(most, config.contexts()[key].size or most) * tokens[key] for key, n in taken.items())
-        read += taken["target"] * most * tokens["target"] if unread and "target" in taken and len(taken) > 1 else 0
+        read += _beside(phase) * most * tokens["target"] if unread else 0
         work = (4 * live + 2 * moved) * read / rate
         seconds += (step + config.task().step_seconds) * sum(taken.values()) + work
     return seconds
+
+
+def _beside(phase: Phase) -> int:
+    """How many updates of a phase see the target and another context."""
+    seen = (phase.active(update) for update in range(phase.epochs * phase.updates))
+    return sum("target" in keys and len(keys) > 1 for keys in seen)
 
 
 def _writing_seconds(config: RunConfig, backbone: Backbone, planned: Sequence[Phase], rate: float) -> float:

@@ -150,15 +150,16 @@ def _floor(target: str, digest: str, seed: int) -> float:
 
 
 def judged(config: RunConfig) -> list[str]:
-    """The contexts whose texts a run of these can judge, its own first: those that are here and have its labels."""
+    """The contexts whose texts every arm of a study can judge, its own first: those that are here and like its target.
+
+    A run of the target alone knows nothing else.
+    """
     own = [choice.id for choice in reversed(config.contexts().values())]
-    there = [data.context(ContextChoice(id=name)) for name in own]
+    target = data.context(ContextChoice(id=own[0]))
     found = []
-    for name, cls in contexts(OWNER).items():
-        if name in own or cls.application != there[0].application:
-            continue
+    for name in dict.fromkeys([*own, *contexts(OWNER)]):
         with suppress(CtxError):
             other = data.context(ContextChoice(id=name))
-            check_alike(other, there)
+            check_alike(other, [target])
             found += [name] if data.available(other) else []
-    return own + found
+    return found

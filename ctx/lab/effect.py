@@ -152,8 +152,9 @@ def why_off(config: RunConfig, name: str) -> str:
     if key == "source":
         return _off_source(config, inner)
     kind, _, knob = inner.partition(".")
-    if key == "penalty" and knob and kind in [one.name for one in config.penalties]:
-        return str(make("penalties", Choice(name=kind)).idle(facts(config)).get(knob, ""))
+    chosen = next((one for one in config.penalties if key == "penalty" and knob and one.name == kind), None)
+    if chosen is not None:
+        return str(make("penalties", chosen).idle(facts(config)).get(knob, ""))
     if key == "tuning" and inner:
         return _off_tuning(config, inner)
     if name == "half" and frozen_blocks(config)[0] == 0:

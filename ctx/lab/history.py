@@ -68,6 +68,8 @@ def changes(old: RunConfig, new: RunConfig) -> str:
             found += [f"{label(name)} {_said(one)}"] if one.value != one.default else []
         elif before[name].value != one.value:
             found.append(f"{label(name)} {_said(before[name])} → {_said(one)}")
+    gone = [before[name] for name in old.contexts() if name not in after]
+    found += [f"{label(one.name)} {_said(one)} → {ABSENT}" for one in gone]
     return ", ".join(found)
 
 

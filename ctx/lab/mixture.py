@@ -59,14 +59,14 @@ def _minimised(phase: Phase, config: RunConfig, before: set[str]) -> str:
 def _added(choice: Choice, phase: Phase, config: RunConfig, before: set[str]) -> list[str]:
     """What a penalty adds in a phase, with its weights."""
     penalty: Penalty = make("penalties", choice)
-    acts = {"always": not penalty.looks_back or bool(before) or facts(config).knows}
-    acts |= {"left": bool(before - set(phase.weights))}
-    acts |= {"beside": "target" in phase.weights and len(phase.weights) > 1}
-    if not acts[penalty.acts]:
+    beside = "target" in phase.weights and len(phase.weights) > 1
+    if not {"always": True, "left": bool(before - set(phase.weights)), "beside": beside}[penalty.acts]:
         return []
     if not penalty.adds:
         return [f"+ {penalty.title}"]
     weights = {knob: getattr(penalty.knobs, knob) for knob in penalty.adds}
+    if penalty.looks_back and penalty.acts == "always" and not before and not facts(config).knows:
+        weights["weight"] = 0.0  # nothing knows anything yet that it could hold
     shown = [text.format(weights[knob]) for knob, text in penalty.adds.items() if weights[knob]]
     return [f"{text[:2]}{text[2:].removeprefix('1 · ')}" for text in shown]
 
@@ -104,7 +104,7 @@ def balance(config: RunConfig) -> str:
         if not phase.shares:
             batches = t("one of each in every step")
         if "target" in phase.weights and any(make("penalties", one).unread for one in config.penalties):
-            batches += t(", and one of texts of {target} without their labels", target=names["target"])
+            batches += t(", and where both are one of texts of {target} without labels", target=names["target"])
         said.append(f"{weights} {t('Batches: {each}.', each=batches)}")
     if len(mixed) == 1 and len(phases(config)) == 1 and balancer.plain:
         said.append(_examples(mixed[0], config, names))

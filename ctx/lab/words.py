@@ -165,7 +165,7 @@ def labels_used(answer: Answer) -> str:
             each = [f"{short(contexts[key].id)} {n:,}" for key, n in used.items() if key in contexts]
             said = t("Labels used: {each}", each=", ".join(each))
             if any(make("penalties", one).unread for one in answer.config.penalties) and answer.config.target:
-                said += t("; every text for training of {target} was read", target=short(answer.config.target.id))
+                said += t("; further texts of {target} were read without labels", target=short(answer.config.target.id))
             return said
     return ""
 

@@ -11,7 +11,7 @@ from ctx.lab.methods import changed, methods
 from ctx.recipes import made_by
 from ctx.ui import page, state
 
-KEY = "method"
+KEY, SAID = "method", "methods said"
 
 
 def show(view: View) -> None:
@@ -34,8 +34,8 @@ def show(view: View) -> None:
         other = changed(view.config, one)
         altered = t("Changed: {what}.", what=other) if other else ""
         st.caption(page.literal(f"{one.said} {altered}".strip()))
-    with st.popover(t("What each method does"), type="tertiary"):
-        for one in there:
+    with st.popover(t("What each method does"), type="tertiary", key=SAID, on_change="rerun") as said:
+        for one in there if said.open else ():
             st.write(f"**{page.literal(one.title)}**: {page.literal(one.said)}")
             if one.why_not:
                 st.caption(page.literal(t("Not offered here: {why}", why=one.why_not)))
