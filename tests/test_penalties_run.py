@@ -87,8 +87,8 @@ def test_a_penalty_runs_with_every_task_or_says_why_not(name: str, application: 
     for values in found:
         terms = {term: value for term, value in values.items() if term.startswith("term/")}
         there = TERMS[name] if name not in GUARDING or "loss/target" in values else set()
-        if name == "l2sp" and "loss/target" in values:  # the head was handed over too
-            there = {"start"}
+        if name == "l2sp":  # layers begin at random, and a head afresh; the target has them all handed over
+            there = {"start"} if "loss/target" in values else {"head"}
         assert set(terms) == {f"term/{name}/{term}" for term in there}
         weighted = sum(value for one, value in values.items() if one.startswith("weighted/"))
         assert values["total"] == pytest.approx(weighted + sum(terms.values()), rel=1e-6)
@@ -144,6 +144,18 @@ def test_a_heavy_penalty_keeps_the_model_nearer_to_what_was_handed_over(name: st
             return float(torch.stack([(now[key] - was).square().sum() for key, was in handed.items()]).sum())
 
     assert way({"l2sp": 30.0, "ewc": 1e4, "distill": 30.0}[name]) < 0.5 * way(0.0)
+
+
+def test_what_matters_to_ewc_takes_half_the_room_of_the_weights() -> None:
+    trainer = Trainer(Setup(canonical(usual("ewc"))), Memo())
+    for event in trainer.run(None):
+        if "term/ewc/kept" in event.values:
+            break
+    held: Any = trainer.total.penalties[0]
+    weights = {name: p for name, p in trainer.model.named_parameters() if name in held.fisher}
+    assert sum(p.numel() for p in weights.values()) > 1000
+    assert sum(one.nbytes for one in held.fisher.values()) * 2 == sum(p.nbytes for p in weights.values())
+    assert all(float(one.max()) > 0 for name, one in held.fisher.items() if name.startswith("heads"))
 
 
 def test_a_second_source_counts_as_the_sources_side() -> None:

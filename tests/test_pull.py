@@ -132,3 +132,18 @@ def test_a_layer_that_begins_to_learn_later_is_pulled_to_where_it_was() -> None:
         built.requires_grad_(False)
         built.heads["old"].requires_grad_(True)
         assert set(first) == (set() if penalty.name == "l2sp" else {"kept"})
+
+
+def test_what_matters_is_kept_in_half_a_number_a_weight_and_pulls_alike() -> None:
+    torch.manual_seed(0)
+    w, start = (torch.randn(7, PIECE // 3) for _ in range(2))
+    firm = torch.rand(7, PIECE // 3).square() * 1e-6
+    w.requires_grad_()
+    pull([w], [start], [firm.bfloat16()], 1e3).backward()
+    after = w.detach().clone().requires_grad_()
+    after.grad = torch.zeros_like(w)
+    pull([after], [start], [firm.bfloat16()], 1e3, after=True)
+    exact = 1e3 * firm * (w.detach() - start)
+    for grad in (w.grad, after.grad):
+        assert grad is not None
+        assert torch.allclose(grad, exact, rtol=2**-8, atol=0)
