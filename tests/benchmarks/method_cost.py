@@ -47,6 +47,7 @@ METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's c
     COSINES: {},
     **{name: {"balancer": Choice(name=name)} for name in ("uncertainty", "gradnorm", "dwa", "pcgrad", "upgrad")},
     **{name: {"penalties": (Choice(name=name),)} for name in ("l2sp", "dann", "coral", "mmd")},
+    "dann of all texts": {"penalties": (Choice(name="dann", knobs={"texts": "all"}),)},
     **{name: {"tuning": Choice(name=name)} for name in ("head", "lora", "adapter", "bitfit", "per-context")},
     "freeze 4 of 6": {"tuning": Choice(name="freeze", knobs={"layers": 4})},
     AFTER: SEQUENTIAL,
