@@ -26,7 +26,6 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
     tuning: Tuning = make("tunings", config.tuning)
     backbone: Backbone = make("backbones", config.backbone)
     learns = any(tuning.learning(backbone.layers(), config.optim.epochs - 1))
-    learnt = tuning.learnt(backbone, config.optim.epochs - 1, len(config.contexts()))
     task, batch = config.task(), config.optim.batch
     return Facts(
         application=task.applications[0],
@@ -45,9 +44,18 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         numbers=not task.writes and not any(data.context(choice).labels for choice in config.contexts().values()),
         epochs=config.optim.epochs,
         backbone=config.backbone.name,
-        knows=(backbone.pretrained and any(block.own for block in learnt[: len(learnt) - tuning.renewed()]))
-        or bool(backbone.decoder_parameters()[tuning.frozen_decoder() :]),
+        knows=_knows(tuning, backbone, config.optim.epochs),
     )
+
+
+def _knows(tuning: Tuning, backbone: Backbone, epochs: int) -> bool:
+    """Whether something that learns at last was pretrained: of the encoder's own weights, or its decoder's."""
+    if backbone.decoder_parameters()[tuning.frozen_decoder() :]:
+        return True
+    if not backbone.pretrained or (tuning.changes_model() and not backbone.matrices()):
+        return False
+    learnt = tuning.learnt(backbone, epochs - 1)
+    return any(block.own for block in learnt[: len(learnt) - tuning.renewed()])
 
 
 def one_application(config: RunConfig, contexts: dict[str, Context]) -> str:
