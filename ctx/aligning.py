@@ -21,7 +21,7 @@ class Aligning(parts.Penalty):
     acts = "beside"
 
     class Knobs(parts.Knobs):
-        """Which texts it sees."""
+        """Which of the target's texts it sees."""
 
         texts: Literal["labelled", "all"] = parts.knob(
             "labelled",
@@ -57,9 +57,8 @@ class Aligning(parts.Penalty):
     def sides(self, step: parts.Step) -> tuple[Tensor, Tensor] | None:
         """Source texts ``[n, W]``, of all sources, and target texts ``[m, W]``; None where an update lacks a side.
 
-        The target's are those of the update, or others without labels.
-
-        Where the head reads every token's state, a text is the mean of its real ones.
+        The target's are those of the update, or others without labels. Where the head reads every token's state, a text
+        is the mean of its real ones.
         """
         import torch
 

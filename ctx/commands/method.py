@@ -11,7 +11,7 @@ from ctx.parts import Choice
 from ctx.recipes import METHOD, RECIPES, WHOLE, Recipe
 from ctx.registry import KINDS
 
-SETS = ("schedules", "tunings", "balancers", "penalties")  # kinds of parts that a method sets
+SETS = (*WHOLE, "penalties")  # kinds of parts that a method sets
 
 
 def expanded(given: Mapping[str, Any]) -> dict[str, Any]:
