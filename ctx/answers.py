@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctx.foretold import Foretold, writes
 from ctx.model import Model
 from ctx.prefix import Memo
 
@@ -27,8 +28,10 @@ class Answers:
     def __call__(self, head: nn.Module, batch: Batch) -> Tensor:
         """Without gradients, in evaluation mode."""
         if head not in self.whole:
-            self.whole[head] = Model([*self.model.blocks.items(), ("head", head)], {})
+            asked = Foretold(head) if writes(head) else head
+            self.whole[head] = Model([*self.model.blocks.items(), ("head", asked)], {})
         whole = self.whole[head]
+        whole.blocks["head"].training = head.training  # which it has again afterwards
         found = self.memo.hidden(whole, f"head {list(self.whole).index(head)}", len(whole.blocks), batch)
         assert found is not None
         return found

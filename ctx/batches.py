@@ -108,6 +108,12 @@ class Batch:
         """What the loss compares with."""
         return torch.from_numpy(self.encoded.targets[self.rows])
 
+    @cached_property
+    def texts(self) -> tuple[Tensor, Tensor]:
+        """Where texts are written: target pieces ``[B, L]``, as far as the longest goes, and where there are any."""
+        pieces = self.targets[:, : int((self.targets >= 0).sum(1).max())].contiguous()
+        return pieces, pieces >= 0
+
 
 @dataclass(frozen=True)
 class ContextRows:

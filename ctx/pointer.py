@@ -28,6 +28,11 @@ class Source(NamedTuple):
     keys: Tensor
     plain: Tensor
 
+    def holds(self, batch: Batch, ids: Tensor) -> Tensor:
+        """Which input pieces that may be copied are these of ``[B, …]``: ``[B, …, T]``."""
+        between = (slice(None), *[None] * (ids.ndim - 1))
+        return self.plain[between] & (batch.inputs[between] == ids[..., None])
+
 
 class Pointer(nn.Module):
     """Which piece of the input to copy, and whether to copy at all."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,29 +206,54 @@ class Decoder(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), given the true ones before it."""
-        targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())]
-        there = targets >= 0
+        targets, there = batch.texts
+        states = self._states(hidden, batch, targets, there)
+        losses = torch.full(targets.shape, math.nan, dtype=states.dtype)
+        return losses.masked_scatter(there, self._some(self._loss, states, targets[there]))
+
+    def likely(self, hidden: Tensor, batch: Batch, most: int) -> tuple[Tensor, Tensor]:
+        """The most likely pieces after each beginning of the true texts, as `ctx.writer.Writer.likely` gives them."""
+        states = self._states(hidden, batch, *batch.texts)
+        most = min(most, self.output.weight.shape[0])
+        best = [self._scores(some).log_softmax(-1).topk(most) for some in torch.split(states, self._size)]
+        return torch.cat([one.indices for one in best]), torch.cat([one.values for one in best])
+
+    def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
+        """The log-probabilities ``[N, K]`` of any pieces ``[B, L, K]`` after each beginning of the true texts."""
+        targets, there = batch.texts
+        states = self._states(hidden, batch, targets, there)
+        return self._some(self._each, states, ids[:, : targets.shape[1]][there])
+
+    def _states(self, hidden: Tensor, batch: Batch, targets: Tensor, there: Tensor) -> Tensor:
+        """The last layer's states ``[N, W]`` from which target pieces are foretold, each by the true ones before it."""
         begin = torch.tensor(self.begin).expand(len(targets), -1)
         before = torch.cat([begin, targets[:, :-1].masked_fill(~there[:, :-1], self.padding)], dim=1)
         states = self.decoder(
             input_ids=before, encoder_hidden_states=hidden, encoder_attention_mask=batch.mask.long(), use_cache=False
         ).last_hidden_state[:, len(self.begin) - 1 :]
-        losses = torch.full(targets.shape, math.nan, dtype=states.dtype)
-        return losses.masked_scatter(there, self._losses(states[there], targets[there]))
+        found: Tensor = states[there]
+        return found
 
-    def _losses(self, states: Tensor, wanted: Tensor) -> Tensor:
-        """Of states ``[N, W]``, some at a time: all scores at once would take gigabytes of a large vocabulary.
+    def _some(self, each: Callable[[Tensor, Tensor], Tensor], states: Tensor, wanted: Tensor) -> Tensor:
+        """``each`` of states ``[N, W]``, some at a time: all scores at once would take gigabytes of a large vocabulary.
 
         While it learns they are dropped and computed again for the gradient.
         """
-        size = max(ROOM // self.output.weight.shape[0], 1)
-        chunks = zip(torch.split(states, size), torch.split(wanted, size), strict=True)
-        if torch.is_grad_enabled() and len(states) > size:
-            return torch.cat([checkpoint(self._loss, some, ids, use_reentrant=False) for some, ids in chunks])
-        return torch.cat([self._loss(some, ids) for some, ids in chunks])
+        chunks = zip(torch.split(states, self._size), torch.split(wanted, self._size), strict=True)
+        if torch.is_grad_enabled() and len(states) > self._size:
+            return torch.cat([checkpoint(each, some, ids, use_reentrant=False) for some, ids in chunks])
+        return torch.cat([each(some, ids) for some, ids in chunks])
+
+    @property
+    def _size(self) -> int:
+        """How many states are scored together."""
+        return max(ROOM // len(self.output.weight), 1)
 
     def _loss(self, states: Tensor, wanted: Tensor) -> Tensor:
         return F.cross_entropy(self._scores(states), wanted, reduction="none")
+
+    def _each(self, states: Tensor, wanted: Tensor) -> Tensor:
+        return self._scores(states).log_softmax(-1).gather(-1, wanted)
 
     def write(
         self, hidden: Tensor, batch: Batch, longest: int, beams: int = 1, repeats: bool = True

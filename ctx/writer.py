@@ -8,7 +8,7 @@ copy pieces from the input (pointer-generator: See et al. 2017, eq. 8 and 9).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ctx.beam import Search
+from ctx.decoder import Layer
 from ctx.layers import spread
 from ctx.pointer import MARKS, Pointer, Source, Widened, mixed
-from ctx.products import quicken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,75 +27,23 @@ if TYPE_CHECKING:
     from ctx.parts import Space
 
 START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, and a piece that the vocabulary lacks
-INNER, HEADS, LONGEST = 2, 64, 256  # feed-forward width over the states'; width of an attention head; positions
+LONGEST = 256  # positions
 MOST = 4000  # pieces of each context that it writes without copying
 SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
+NONE = torch.empty(0)
 
 
-class Attention(nn.Module):
-    """Multi-head attention whose keys and values may be kept from step to step."""
+class Told(NamedTuple):
+    """Of target pieces that are ``there`` ``[B, L]``: the vocabulary's log-probabilities ``[N, V]``.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.heads = max(width // HEADS, 1)
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+    And what is copied from, with the shares ``[B, L, T]`` and the gate ``[B, L]``, where it copies.
+    """
 
-    def keys(self, states: Tensor, there: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Keys and values ``[B, H, T, W / H]`` of states ``[N, W]`` that are ``there`` ``[B, T]``; None: one a row."""
-        return self._split(self.key(states), there), self._split(self.value(states), there)
-
-    def forward(
-        self,
-        states: Tensor,
-        keys: tuple[Tensor, Tensor],
-        mask: Tensor | None,
-        there: Tensor | None,
-        causal: bool = False,
-    ) -> Tensor:
-        """States ``[N, W]`` that are ``there`` ``[B, L]`` reading ``keys``; ``mask`` is true where one may look."""
-        query = self._split(self.query(states), there)
-        found = F.scaled_dot_product_attention(query, *keys, attn_mask=mask, is_causal=causal)
-        found = found.transpose(1, 2).flatten(2)
-        out: Tensor = self.out(found[:, 0] if there is None else found[there])
-        return out
-
-    def _split(self, states: Tensor, there: Tensor | None) -> Tensor:
-        placed = states[:, None] if there is None else spread(states, there)
-        return placed.reshape(*placed.shape[:2], self.heads, -1).transpose(1, 2)
-
-
-class Layer(nn.Module):
-    """A decoder layer, norms first: what is written so far, the input, a feed-forward."""
-
-    def __init__(self, width: int, dropout: float) -> None:
-        super().__init__()
-        self.own, self.input = Attention(width), Attention(width)
-        self.norms = nn.ModuleList([nn.LayerNorm(width) for _ in range(3)])
-        self.feed = nn.Sequential(
-            nn.Linear(width, INNER * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(INNER * width, width)
-        )
-        self.drop = nn.Dropout(dropout)
-        quicken(self)
-
-    def forward(
-        self,
-        states: Tensor,
-        there: Tensor | None,
-        memory: tuple[Tensor, Tensor],
-        mask: Tensor,
-        past: tuple[Tensor, Tensor] | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """States ``[N, W]`` of the pieces that are ``there`` ``[B, L]``, those of an example first; gives their keys.
-
-        ``there`` None: one a row. ``past``: the keys and values of earlier pieces, which those given begin with.
-        """
-        normed = self.norms[0](states)
-        keys = self.own.keys(normed, there)
-        if past is not None:
-            keys = (torch.cat([past[0], keys[0]], dim=2), torch.cat([past[1], keys[1]], dim=2))
-        states = states + self.drop(self.own(normed, keys, None, there, causal=past is None))
-        states = states + self.drop(self.input(self.norms[1](states), memory, mask, there))
-        return states + self.drop(self.feed(self.norms[2](states))), keys
+    there: Tensor
+    scores: Tensor
+    source: Source | None = None
+    shares: Tensor = NONE
+    gate: Tensor = NONE
 
 
 class Writer(nn.Module):
@@ -143,28 +91,59 @@ class Writer(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), smoothed while it learns (Szegedy et al. 2016)."""
-        targets = batch.targets[:, : int((batch.targets >= 0).sum(1).max())].contiguous()
-        there = targets >= 0
-        wanted = self._index(targets)
-        before, places = F.pad(wanted, (1, 0), value=START)[:, :-1], torch.arange(targets.shape[1]).expand_as(targets)
-        read, memory = self._memory(hidden, batch)
-        states = self._embed(before[there], places[there])  # padding costs nothing
-        for layer, kept in zip(self.layers, memory, strict=True):
-            states, _ = layer(states, there, kept, batch.mask[:, None, None, :])
-        states, wanted = self.norm(states), wanted[there]
-        scores = self._scores(states)
-        likelihood = scores.gather(-1, wanted[:, None])[:, 0]
-        said = wanted != OTHER
-        if self.pointer is not None:
-            source = self.pointer.source(read, batch)
-            shares, gate = self.pointer(spread(states, there), source)
-            same = source.plain[:, None, :] & (batch.inputs[:, None, :] == targets[..., None])
-            likelihood = mixed(likelihood, (shares * same).sum(-1)[there], gate[there])
-            said = said | same.any(-1)[there]
+        targets, there = batch.texts
+        told = self._told(hidden, batch, targets, there)
+        likelihood = self._likelihood(told, batch, targets[..., None])[:, 0]
+        said = (self._index(targets) != OTHER)[there]
+        if told.source is not None:
+            said = said | told.source.holds(batch, targets).any(-1)[there]
         loss = -likelihood
         if self.training:
-            loss = (1 - SMOOTHING) * loss - SMOOTHING * scores[:, MARKS:].mean(-1)
+            loss = (1 - SMOOTHING) * loss - SMOOTHING * told.scores[:, MARKS:].mean(-1)
         return spread(loss.masked_fill(~said, math.nan), there).masked_fill(~there, math.nan)
+
+    def likely(self, hidden: Tensor, batch: Batch, most: int) -> tuple[Tensor, Tensor]:
+        """What may come next after each beginning of the true texts: pieces' ids and log-probabilities ``[N, K]``.
+
+        Of the target pieces that are there, in order; K is ``most``, or the vocabulary's size where that is smaller.
+        """
+        targets, there = batch.texts
+        told = self._told(hidden, batch, targets, there)
+        scores, ids = told.scores, self.pieces
+        if told.source is not None:
+            index = self._index(batch.inputs)
+            wide = Widened(self.pieces, index, index == OTHER, batch).of(there.nonzero()[:, 0])
+            scores, ids = wide.scores(scores, told.shares[there], told.gate[there]), wide.ids
+        best = scores.topk(min(most, len(self.pieces)))
+        return ids[best.indices], best.values
+
+    def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
+        """The log-probabilities ``[N, K]`` of any pieces ``[B, L, K]`` after each beginning of the true texts."""
+        targets, there = batch.texts
+        return self._likelihood(self._told(hidden, batch, targets, there), batch, ids[:, : targets.shape[1]])
+
+    def _told(self, hidden: Tensor, batch: Batch, targets: Tensor, there: Tensor) -> Told:
+        """What it says of target pieces ``[B, L]``, each given the true ones before it; padding costs nothing."""
+        before = F.pad(self._index(targets), (1, 0), value=START)[:, :-1]
+        places = torch.arange(targets.shape[1]).expand_as(targets)
+        read, memory = self._memory(hidden, batch)
+        states = self._embed(before[there], places[there])
+        for layer, kept in zip(self.layers, memory, strict=True):
+            states, _ = layer(states, there, kept, batch.mask[:, None, None, :])
+        states = self.norm(states)
+        scores = self._scores(states)
+        if self.pointer is None:
+            return Told(there, scores)
+        source = self.pointer.source(read, batch)
+        return Told(there, scores, source, *self.pointer(spread(states, there), source))
+
+    def _likelihood(self, told: Told, batch: Batch, ids: Tensor) -> Tensor:
+        """The log-probabilities ``[N, K]`` of pieces ``[B, L, K]``."""
+        written = told.scores.gather(-1, self._index(ids[told.there]))
+        if told.source is None:
+            return written
+        copied = (told.shares[:, :, None] * told.source.holds(batch, ids)).sum(-1)[told.there]
+        return mixed(written, copied, told.gate[told.there][:, None])
 
     # -- writing
 

@@ -23,8 +23,8 @@ LAYERS = {
     "parts": "parts context task tuning objectives pieces matrices",
     "what parts use": (
         "balancing products fused layers archives index mapped assets e5file encoder folders hub spans sample_files "
-        "tagged rouge beam pointer writer seq2seq_files seq2seq_text seq2seq writing docstring libraries grammar "
-        "wording distance aligning guarding pull adapters nearest"
+        "tagged rouge beam pointer decoder writer seq2seq_files seq2seq_text seq2seq writing docstring libraries "
+        "grammar wording distance foretold aligning guarding pull adapters nearest"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),

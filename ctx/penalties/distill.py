@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Distill(Guarding):
     """Keeps answers to target texts close to those that the source's model gave, so that the source is not forgotten.
 
-    T² KL(p ‖ q), p and q the teacher's and the learner's probabilities at temperature T; of numbers their squared
-    distance (Hinton, Vinyals & Dean, 2015; Li & Hoiem, Learning without Forgetting, ECCV 2016).
+    T² KL(p ‖ q), p and q the teacher's and the learner's probabilities at temperature T, of a text to be written those
+    of its next piece; of numbers their squared distance (Hinton, Vinyals & Dean, 2015; Li & Hoiem, ECCV 2016).
     """
 
     name = "distill"
@@ -35,16 +35,6 @@ class Distill(Guarding):
 
         weight: float = parts.knob(1.0, "Weight of the distance to the teacher's answers.", log=True, ge=0)
         temperature: float = parts.knob(2.0, "T: above 1 the unlikely answers count too.", log=True, ge=0.1, le=100)
-
-    @classmethod
-    def unfit(cls, facts: parts.Facts) -> str:
-        """Answers must be probabilities or numbers."""
-        if facts.writes:
-            return (
-                f"The penalty distill compares probabilities of answers, and what writes texts in {facts.application} "
-                "gives its losses alone: choose the penalty l2sp instead."
-            )
-        return super().unfit(facts)
 
     def idle(self, facts: parts.Facts) -> dict[str, str]:
         """Numbers are as they are."""
@@ -74,12 +64,17 @@ class Distill(Guarding):
         """The mean distance between an old head's answers to a batch now and then."""
         from torch.nn.functional import kl_div
 
+        from ctx.foretold import foretold, writes
+
         head, batch = self.heads[number], step.batches[key]
         t: float = self.knobs.temperature
-        now: Tensor = step.out[key] if head is self.own[key] else head(step.hidden[key], batch)
         numbers = batch.targets.is_floating_point()
         with self.start.back(step.model):
             then = self.answers(head, batch)
+        if writes(head):
+            now, then = foretold(head, step.hidden[key], batch, then)
+        else:
+            now = step.out[key] if head is self.own[key] else head(step.hidden[key], batch)
         then = then if numbers else (then / t).softmax(-1)
         if batch.mix is not None:
             partners, share = batch.mix

@@ -41,6 +41,13 @@ SEQUENTIAL = {
     "schedule": Choice(name="sequential"),
     "target": ContextChoice(id="sentiment/editorials", size=96),
 }
+WRITTEN = "where texts are written, target phase"
+WRITING = {
+    "schedule": Choice(name="sequential"),
+    "sources": (SourceChoice(id="translation/notebooks-en-es", size=200),),
+    "target": ContextChoice(id="translation/cms-en-es", size=96),
+    "backbone": Choice(name="e5"),
+}
 WARM = 4  # updates that have seen all of those
 METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's configuration
     PLAIN: {},
@@ -55,12 +62,14 @@ METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's c
         f"{name} in the target phase": SEQUENTIAL | {"penalties": (Choice(name=name),)}
         for name in ("distill", "ewc", "l2sp")
     },
+    WRITTEN: WRITING,
+    f"distill {WRITTEN}": WRITING | {"penalties": (Choice(name="distill"),)},
 }
 
 
 def base(method: str) -> str:
     """The plain arm that a method's is held against."""
-    return AFTER if method.endswith("target phase") else PLAIN
+    return next((plain for plain in (WRITTEN, AFTER) if method.endswith(plain.removeprefix("plain "))), PLAIN)
 
 
 def timed(phase: Iterator[Event], updates: int) -> float:
@@ -76,7 +85,7 @@ def seconds(method: str, updates: int) -> tuple[float, float]:
     trainer = Trainer(Setup(canonical(CONFIG.model_copy(update=METHODS[method]))))
     torch.manual_seed(CONFIG.seed)
     trainer.begin()
-    if base(method) == AFTER:
+    if base(method) in (AFTER, WRITTEN):
         trainer.at.phase = 1
         trainer.begin()
     phase = trainer._phase(trainer.setup.phases[trainer.at.phase])

@@ -1,0 +1,189 @@
+"""Distillation of texts that are written: what a teacher says comes next, against numpy and transformers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from penalised import part
+from scipy.special import log_softmax, logsumexp, rel_entr
+from test_interfaces import resumed
+from test_penalties_run import steps, usual
+from test_writing import WIDTH, Plain, learn, setting
+from torch import Tensor, nn
+
+from ctx.answers import Answers
+from ctx.batches import Batch
+from ctx.config import Optim
+from ctx.foretold import LIKELY, foretold
+from ctx.model import Model
+from ctx.parts import Begin, Choice, Space, Step
+from ctx.plan import Phase, constant
+from ctx.pointer import MARKS
+from ctx.writer import Writer
+from tests.seq2seq_models import FAMILIES
+from tests.test_seq2seq_decoder import read
+
+TARGET = Phase("target", 1, 10, {"target": constant(1)})
+
+
+def pieces_of(writer: Writer, batch: Batch) -> Tensor:
+    """Every piece that may be written or copied."""
+    return torch.from_numpy(np.union1d(writer.pieces[MARKS:], batch.inputs[batch.inputs >= 3]))
+
+
+def everything(writer: Writer, hidden: Tensor, batch: Batch) -> np.ndarray:
+    """The log-probabilities ``[N, V]`` of all of them."""
+    ids = pieces_of(writer, batch).expand(*batch.texts[0].shape, -1)
+    found: np.ndarray = writer.likelihood(hidden, batch, ids.contiguous()).detach().numpy()
+    return found
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_the_likelihood_of_the_true_pieces_is_the_loss(copies: bool) -> None:
+    writer, _, batch, hidden = setting(copies)
+    losses = writer.eval()(hidden, batch)
+    found = writer.likelihood(hidden, batch, batch.targets[..., None])
+    assert torch.equal(-found[:, 0], losses[losses.isfinite()])
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_the_likeliest_of_all_pieces_are_found_and_all_together_are_certain(copies: bool) -> None:
+    writer, pairs, _, hidden = setting(copies, held_back=8)
+    for row in range(8, 16):  # these have pieces that the vocabulary lacks
+        one, states = pairs.batch(np.asarray([row]), hidden.shape[1]), hidden[row : row + 1]
+        ids, scores = writer.eval().likely(states, one, LIKELY)
+        whole, pieces = everything(writer, states, one), pieces_of(writer, one)
+        places = np.searchsorted(pieces.numpy(), ids.numpy())
+        assert np.exp(whole).sum(1) == pytest.approx(1, abs=1e-4)
+        assert np.take_along_axis(whole, places, 1) == pytest.approx(scores.detach().numpy(), abs=1e-5)
+        assert scores.detach().numpy() == pytest.approx(-np.sort(-whole, axis=1)[:, :LIKELY], abs=1e-5)
+
+
+class States(nn.Module):
+    """What a backbone would say of each row."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.table = nn.Parameter(hidden.clone())
+
+    def forward(self, hidden: Tensor | None, batch: Batch) -> Tensor:
+        return self.table[torch.from_numpy(batch.rows)]
+
+
+def teaching(copies: bool) -> tuple[Model, Begin, Batch]:
+    """A model that writes, its weights handed over to the target's phase, and sixteen texts of that."""
+    writer, _, batch, hidden = setting(copies)
+    learn(writer, batch, hidden, 20)
+    built = Model([("embedding", States(hidden))], {"all": writer}, WIDTH)
+    given = {name: p.detach().clone() for name, p in built.named_parameters()}
+    heads: dict[str, nn.Module] = {"source": writer, "target": writer}
+    seen = Answers(built)
+    begun = Begin(built, TARGET, given, ["source"], heads, lambda key, most: iter(()), seen, "translation")
+    return built, begun, batch
+
+
+def step(built: Model, batch: Batch) -> Step:
+    hidden = built.run(batch)
+    out = {"target": built.heads["all"](hidden, batch)}
+    return Step(built, 0.5, {"target": batch}, {"target": hidden}, out, lambda: (batch, hidden))
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_it_is_the_divergence_of_the_likeliest_pieces_and_all_others_as_one(copies: bool) -> None:
+    built, begun, batch = teaching(copies)
+    penalty: Any = part("distill", weight=0.5, temperature=3.0)
+    penalty.begin(begun)
+    writer: Any = built.eval().heads["all"]
+    with torch.no_grad():
+        before = everything(writer, built.run(batch), batch)
+        assert penalty.terms(step(built, batch))["teacher"].item() == pytest.approx(0, abs=1e-4)
+        for p in built.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+        after = everything(writer, built.run(batch), batch)
+        found = penalty.terms(step(built, batch))["teacher"].item()
+    kept = np.argsort(-before, axis=1)[:, :LIKELY]
+
+    def softened(whole: np.ndarray) -> np.ndarray:
+        likely = np.take_along_axis(whole, kept, 1).astype(float)
+        others = whole.astype(float).copy()
+        np.put_along_axis(others, kept, -math.inf, 1)
+        both = np.concatenate([likely, logsumexp(others, axis=1, keepdims=True)], axis=1)
+        found: np.ndarray = np.exp(log_softmax(both / 3, axis=1))
+        return found
+
+    want = 0.5 * 9 * rel_entr(softened(before), softened(after)).sum(1).mean()
+    assert want > 0.01
+    assert found == pytest.approx(want, rel=1e-2)
+
+
+def test_a_text_is_asked_once_and_answered_the_same_in_any_company() -> None:
+    built, begun, batch = teaching(copies=True)
+    built.eval()
+    whole = begun.answers(built.heads["all"], batch)
+    for row in (3, 7):
+        alone = Answers(built)(built.heads["all"], batch.encoded.batch(np.asarray([row])))
+        assert torch.equal(alone[0], whole[row])
+    seen: Any = begun.answers
+    assert seen.memo.computed == 16
+    begun.answers(built.heads["all"], batch)
+    assert seen.memo.computed == 16
+
+
+def test_ids_that_no_float_can_hold_are_kept_whole() -> None:
+    built, begun, batch = teaching(copies=False)
+    writer: Any = built.eval().heads["all"]
+    writer.pieces[MARKS:] += 2**40 + 1
+    batch.encoded.targets[batch.encoded.targets >= 0] += 2**40 + 1
+    batch = batch.encoded.batch(batch.rows)
+    with torch.no_grad():
+        now, then = foretold(writer, built.run(batch), batch, begun.answers(writer, batch))
+    assert torch.allclose(now, then, atol=1e-4)
+    assert (then[:, :-1].exp().sum(1) > 0.5).all()
+
+
+@pytest.mark.parametrize("application", ["translation", "summarisation"])
+def test_a_run_that_is_stopped_and_resumed_is_bit_equal(application: str) -> None:
+    resumed(usual("distill", application))
+
+
+def test_it_holds_what_is_written_near_what_the_teacher_would_have_written() -> None:
+    def far(weight: float) -> float:
+        penalties = (Choice(name="distill", knobs={"weight": weight}),)
+        asked = usual("distill", "translation", penalties=penalties, optim=Optim(epochs=4, min_updates=10, batch=8))
+        terms = [values["term/distill/teacher"] for values in steps(asked) if "term/distill/teacher" in values]
+        return float(np.mean(terms[-10:])) / weight
+
+    assert far(10.0) < 0.5 * far(1e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pretrained_decoder_foretells_what_transformers_does(tmp_path: Path, family: str) -> None:
+    decoder, hidden, batch = read(tmp_path, family)
+    seen: list[Tensor] = []
+    decoder.eval().requires_grad_(True)
+    decoder.output.register_forward_hook(lambda module, given, out: seen.append(out))
+    losses = decoder(hidden, batch)
+    bias = 0 if decoder.bias is None else decoder.bias
+    whole = (torch.cat(seen) + bias).log_softmax(-1)
+    ids, scores = decoder.likely(hidden, batch, LIKELY)
+    assert torch.allclose(scores, whole.sort(descending=True).values[:, :LIKELY], atol=1e-5)
+    assert torch.allclose(whole.gather(-1, ids), scores, atol=1e-5)
+    targets, there = batch.texts
+    found = decoder.likelihood(hidden, batch, targets[..., None])
+    assert torch.allclose(-found[:, 0], losses[there], atol=1e-5)
+    found.sum().backward()
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
+
+
+def test_a_vocabulary_smaller_than_what_is_told_apart_is_told_whole() -> None:
+    _, pairs, batch, hidden = setting()
+    few = pairs.targets.copy()
+    few[few > 6] = 6
+    writer = Writer(Space((), WIDTH, Plain(), [few])).eval()
+    ids, _ = writer.likely(hidden, batch, LIKELY)
+    assert ids.shape[1] == len(writer.pieces) < LIKELY
