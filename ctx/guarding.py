@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctx import parts
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 class Start:
     """The weights as a phase began, by parameter name.
 
-    ``given`` are those handed over, not copied; ``own`` are copies of others, each made before it has moved.
+    ``handed``: whether weights were handed over; ``given`` are those, not copied; ``own`` are copies of others, each
+    made before it has moved.
     """
 
     def __init__(self, begin: parts.Begin) -> None:
-        self.given: Mapping[str, Tensor] = {} if begin.phase.fresh or begin.source is None else begin.source
+        self.handed = begin.source is not None and not begin.phase.fresh
+        self.given: dict[str, Tensor] = dict(begin.source or {}) if self.handed else {}
         self.own: dict[str, Tensor] = {}
 
     def of(self, learning: Mapping[str, nn.Parameter]) -> list[Tensor]:
@@ -35,12 +38,17 @@ class Start:
         return [self.given[name] if name in self.given else self.own[name] for name in learning]
 
     @contextmanager
-    def back(self, model: Model, gradients: bool = False) -> Iterator[None]:
-        """The model as it was, for evaluation, by default without gradients; afterwards as it is."""
+    def back(
+        self, model: Model, gradients: bool = False, more: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> Iterator[None]:
+        """The model as it was, for evaluation, by default without gradients; afterwards as it is.
+
+        ``more``: weights that are kept elsewhere.
+        """
         import torch
 
         parameters, modes = dict(model.named_parameters()), [(one, one.training) for one in model.modules()]
-        then = {**self.own, **self.given}
+        then = {**self.own, **self.given, **more}
         now = {name: parameters[name].data for name in then}
         model.eval()
         try:
@@ -88,4 +96,8 @@ class Guarding(parts.Penalty):
     def begin(self, begin: parts.Begin) -> None:
         """Note what there is to guard."""
         self.start = Start(begin)
-        self.left = [key for key in begin.before if key not in begin.phase.weights] if self.start.given else ()
+        self.left = [key for key in begin.before if key not in begin.phase.weights] if self.start.handed else ()
+
+    def handed(self) -> Mapping[str, Tensor]:
+        """What was handed over."""
+        return self.start.given

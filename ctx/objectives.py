@@ -149,6 +149,10 @@ class Penalty(Stateful):
         """Whether it has a weight."""
         return bool(getattr(self.knobs, "weight", 1.0))
 
+    def handed(self) -> Mapping[str, Tensor]:
+        """The weights handed over that it still reads, by parameter; nobody else keeps them."""
+        return {}
+
     def terms(self, step: Step) -> dict[str, Tensor]:
         """Named scalars, weighted, added to the total."""
         raise NotImplementedError

@@ -120,6 +120,8 @@ class Total:
         found: dict[str, Tensor] = {}
         for part in self.parts:
             found |= under(f"part/{part.name}", part.state())
+        for penalty in self.penalties:
+            found |= under("source", penalty.handed())
         return found
 
     def load(self, state: State) -> None:

@@ -53,7 +53,6 @@ class Trainer:
         self.evaluator = evaluation.Evaluator(setup, self._hidden, self._head, self._training)
         self.further = Further(setup, self._hidden)
         self.kept: dict[str, Tensor] = {}
-        self.source: dict[str, Tensor] | None = None
         self.total = Total(setup.config)
         self._fresh_model()
 
@@ -108,22 +107,22 @@ class Trainer:
 
     def begin(self) -> None:
         """Begin a phase: the kept weights go on (or fresh ones do); optimiser, warm-up and selection start again."""
-        phase = self.setup.phases[self.at.phase]
+        phase, source = self.setup.phases[self.at.phase], None
         if self.at.phase:
-            self.source = self._learned() if self.total.looks_back else None
+            source = self._learned() if self.total.looks_back else None
             if phase.fresh:
                 self._fresh_model()
         self._fresh_optimiser()
         self.at.best, self.kept = None, {}
-        self._begin_phase(phase)
+        self._begin_phase(phase, source)
 
-    def _begin_phase(self, phase: Phase) -> None:
+    def _begin_phase(self, phase: Phase, source: dict[str, Tensor] | None) -> None:
         self.varying, self.looks = phase.varying(), inside.looks(phase)
         groups = self._learn(phase)
         before = sorted({key for one in self.setup.phases[: self.at.phase] for key in one.weights})
         heads = {key: self._head(key) for key in self.setup.rows}
         seen = Answers(self.model)
-        self.total.begin(Begin(self.model, phase, self.source, before, heads, self._losses, seen, self.setup.task.name))
+        self.total.begin(Begin(self.model, phase, source, before, heads, self._losses, seen, self.setup.task.name))
         self.optimiser.arrange(groups, self.total.parameters())
 
     def _learn(self, phase: Phase) -> list[tuple[list[nn.Parameter], float]]:
@@ -273,7 +272,7 @@ class Trainer:
 
     def snapshot(self) -> State:
         """Everything a resumed run needs: weights that learned, moments, generator, position."""
-        tensors = under("model", self._learned()) | under("kept", self.kept) | under("source", self.source or {})
+        tensors = under("model", self._learned()) | under("kept", self.kept)
         tensors |= under("optimiser", self.optimiser.state()) | {"generator": torch.get_rng_state()}
         tensors |= self.total.state()
         return State(tensors, asdict(self.at) | {"rate": self.optimiser.rate})
@@ -283,18 +282,18 @@ class Trainer:
         rate = meta.pop("rate")
         self.at = Position(**meta)
         self.model.put(state.part("model"))
-        self.kept, self.source = state.part("kept"), state.part("source") if self.at.phase else None
-        self._arrange()
+        self.kept = state.part("kept")
+        self._arrange(state.part("source") if self.at.phase else None)
         self.optimiser.load(state.part("optimiser"))
         self.optimiser.rate = rate
         self.total.load(state)
         torch.set_rng_state(state.tensors["generator"])
 
-    def _arrange(self) -> None:
+    def _arrange(self, source: dict[str, Tensor] | None = None) -> None:
         """Let learn what learns where it stands; at the end of all, what learnt last."""
         ended = self.at.phase == len(self.setup.phases)
         phase = self.setup.phases[-1 if ended else self.at.phase]
         epoch, self.at.epoch = self.at.epoch, phase.epochs - 1 if ended else self.at.epoch
         self._fresh_optimiser()
-        self._begin_phase(phase)
+        self._begin_phase(phase, source)
         self.at.epoch = epoch

@@ -4,8 +4,7 @@ Kirkpatrick et al., Overcoming catastrophic forgetting in neural networks, PNAS 
 L(θ) = L_B(θ) + Σ λ/2 F_i (θ_i - θ*_A,i)². F is the diagonal of the empirical Fisher matrix at the weights handed over:
 the mean over labelled examples of the squared gradient of one example's loss, with the label that it has (Kunstner et
 al. 2019 on how this differs from the true one). After several phases one F and the latest θ* stand for all before
-(Huszár, PNAS 2018). θ* is a number more for every weight that learns, and F half a one: it is known from some hundred
-examples, to a tenth perhaps, and kept to three digits (bfloat16).
+(Huszár, PNAS 2018). Both take the room of one number for every weight that learns (`ctx.packed`).
 """
 
 from __future__ import annotations
@@ -20,6 +19,9 @@ from ctx.guarding import Guarding
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ctx.model import Model
+    from ctx.packed import Packed
+
 
 class EWC(Guarding):
     """Holds each weight where the source left it, the more firmly the more the source's loss depends on it.
@@ -29,7 +31,7 @@ class EWC(Guarding):
     """
 
     name = "ewc"
-    version = 3
+    version = 4
     pulls = True
     title = "Important weights stay (EWC)"
     adds = MappingProxyType({"weight": "+ {:g}/2 · Σ F · (w − w_source)²"})
@@ -46,22 +48,29 @@ class EWC(Guarding):
         """Nothing is known yet of which weights matter."""
         super().begin(begin)
         self.losses = begin.losses
-        self.fisher: dict[str, Tensor] = {}
+        self.held: dict[str, Packed] = {}
 
     def terms(self, step: parts.Step) -> dict[str, Tensor]:
         """``kept``: λ/2 Σ F (θ - θ*)² over what learns and was handed over; nothing in the first phase."""
         from ctx.pull import learning, pull
 
-        held = {name: p for name, p in learning(step.model).items() if name in self.start.given and self.left}
+        learns = learning(step.model) if self.left else {}
+        if new := {name: p for name, p in learns.items() if name in self.start.given}:
+            self._weigh(step.model, new)  # at the first update, and where a layer begins to learn later
+        held = [name for name in learns if name in self.held]
         if not held:
             return {}
-        new = {name: p for name, p in held.items() if name not in self.fisher}
-        if new:  # at the first update, and where a layer begins to learn later
-            with self.start.back(step.model, gradients=True):
-                self.fisher |= self._importance(new)
-        importance = [self.fisher[name] for name in held]
-        weights, start = list(held.values()), self.start.of(held)
-        return {"kept": pull(weights, start, importance, self.knobs.weight, step.after)}
+        weights, towards = [learns[name] for name in held], [self.held[name] for name in held]
+        return {"kept": pull(weights, towards, self.knobs.weight, step.after)}
+
+    def _weigh(self, model: Model, weights: Mapping[str, nn.Parameter]) -> None:
+        """See which of these matter; where they came from is then kept with that alone."""
+        from ctx.packed import pack
+
+        with self.start.back(model, True, {name: one.weights() for name, one in self.held.items()}):
+            importance = self._importance(weights)
+        for name in weights:
+            self.held[name] = pack(self.start.given.pop(name), importance.pop(name))
 
     def _importance(self, weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
         """The mean of squared gradients of one example's loss, over examples of the contexts left behind."""
@@ -75,13 +84,16 @@ class EWC(Guarding):
                     if grad is not None:
                         square.addcmul_(grad, grad)
                 count += 1
-        halved = {torch.float32: torch.bfloat16}
-        return {name: one.div_(count).to(halved.get(one.dtype, one.dtype)) for name, one in squares.items()}
+        return {name: one.div_(count) for name, one in squares.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """F."""
-        return dict(self.fisher)
+        """θ* and F."""
+        bits = {f"bits/{name}": one.bits for name, one in self.held.items()}
+        return bits | {f"unit/{name}": one.unit for name, one in self.held.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """F."""
-        self.fisher = dict(state)
+        """θ* and F."""
+        from ctx.packed import Packed
+
+        names = [name.removeprefix("bits/") for name in state if name.startswith("bits/")]
+        self.held = {name: Packed(state[f"bits/{name}"], state[f"unit/{name}"]) for name in names}

@@ -66,7 +66,7 @@ class L2SP(parts.Penalty):
         from ctx.adapters import new
 
         self.start, model = Start(begin), begin.model
-        kept = {id(begin.heads[key]) for key in begin.before if self.start.given}
+        kept = {id(begin.heads[key]) for key in begin.before if self.start.handed}
         kept |= {id(one) for one in model.heads.values() if getattr(one, "pretrained", False)}  # a decoder
         self.fresh = {id(p) for one in model.heads.values() if id(one) not in kept for p in one.parameters()}
         drawn = [p for name in model.drawn for p in model.blocks[name].parameters()]
@@ -88,6 +88,10 @@ class L2SP(parts.Penalty):
             found["start"] = pull(list(held.values()), self.start.of(held), strength=strength, after=step.after)
         fresh = [p.square().sum() for p in weights.values() if id(p) in self.fresh]
         return found | ({"head": self.knobs.head / 2 * torch.stack(fresh).sum()} if fresh and self.knobs.head else {})
+
+    def handed(self) -> Mapping[str, Tensor]:
+        """What was handed over."""
+        return self.start.given
 
     def state(self) -> dict[str, Tensor]:
         """Copies of what was not handed over."""
