@@ -21,8 +21,9 @@ class Aligning(parts.Penalty):
     acts = "beside"
 
     class Knobs(parts.Knobs):
-        """Which of the target's texts it sees."""
+        """How much it weighs, and which of the target's texts it sees."""
 
+        weight: float = parts.knob(1.0, "Weight of the term.", log=True, ge=0)
         texts: Literal["labelled", "all"] = parts.knob(
             "labelled",
             "The target's texts that are compared: those whose labels the run may use, or any of all that there are "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from ctx.i18n import t
@@ -82,16 +82,16 @@ def whose(final: Mapping[str, Any] | None, key: str, context: str) -> str:
     return answering(((final or {}).get("modules") or {}).get(key) or (), context)
 
 
-def answering(found: Sequence[str], context: str) -> str:
-    """The same of modules by the ids of the contexts that have them; "" for none."""
+def answering(found: Sequence[str], context: str, said: Callable[[str], str] = str) -> str:
+    """The same of modules by the ids of the contexts that have them, which are ``said`` so; "" for none."""
     if not found:
         return ""
+    own, names = said(context), [said(name) for name in found]
     if context in found:
-        return t("The module of {context} answers.", context=context)
+        return t("The module of {context} answers.", context=own)
     if len(found) == 1:
-        return t("{context} has no module of its own: that of {other} answers.", context=context, other=found[0])
-    names = ", ".join(found)
-    return t("{context} has no module of its own: the mean of {others} answers.", context=context, others=names)
+        return t("{context} has no module of its own: that of {other} answers.", context=own, other=names[0])
+    return t("{context} has no module of its own: the mean of {others} answers.", context=own, others=", ".join(names))
 
 
 def written(value: object) -> str:

@@ -11,6 +11,7 @@ from ctx.commands.asked import build
 from ctx.hand import _take_job
 from ctx.lab.data import judged
 from ctx.lab.link import spec
+from ctx.lab.names import title
 from ctx.parts import Choice
 from ctx.store import Store, open_store
 from ctx.study import rows
@@ -51,7 +52,8 @@ def test_whose_text_it_is_can_be_said_where_contexts_have_modules(store: Store, 
         pass
     app.run()
     assert not app.exception
-    assert f"{CHINESE} has no module of its own: the mean of {CAFES}, {GADGETS} answers." in plain(app)
+    said = ", ".join(title(name) for name in (CAFES, GADGETS))
+    assert f"{title(CHINESE)} has no module of its own: the mean of {said} answers." in plain(app)
 
 
 def test_offered_are_contexts_that_every_arm_can_judge(home: Path) -> None:

@@ -171,6 +171,11 @@ def test_only_the_chosen_layers_learn_and_those_frozen_above_drop_nothing_out(
     assert event.final["parameters"]["learn"] == learnt + sum(p.numel() for p in trainer.model.heads.parameters())
 
 
+def test_chosen_layers_learn_at_rates_of_their_own() -> None:
+    tuning = make("tunings", Choice(name="choose", knobs={"learn": "1, 3", "decay": 2.0}))
+    assert tuning.rates(3, 0) == [0.0, 0.25, 0.0, 1.0]
+
+
 def test_what_passes_through_a_frozen_layer_is_the_gradient_of_the_plain_model() -> None:
     """Of one batch, without dropout: the chosen layers' gradients are those of the run in which all learn."""
     found = []
@@ -198,6 +203,9 @@ def test_what_passes_through_a_frozen_layer_is_the_gradient_of_the_plain_model()
         ("choose", {"learn": ""}, Choice(name="head")),
         ("choose", {"learn": " 2 , Embedding"}, Choice(name="choose", knobs={"learn": "embedding, 2"})),
         ("choose", {"learn": "1"}, Choice(name="choose")),
+        ("choose", {"learn": "2-3", "decay": 2.0}, Choice(name="freeze", knobs={"layers": 1, "decay": 2.0})),
+        ("choose", {"learn": "3", "decay": 2.0}, Choice(name="freeze", knobs={"layers": 2})),
+        ("choose", {"learn": "embedding, 1-3", "decay": 2.0}, Choice(name="full", knobs={"decay": 2.0})),
         ("freeze", {"layers": 2, "decay": 2.6}, Choice(name="freeze", knobs={"layers": 2})),
         ("freeze", {"layers": 3, "decay": 2.6}, Choice(name="head")),
         ("gradual", {"start": 0, "interval": 1, "decay": 1.0}, Choice(name="gradual")),
@@ -255,6 +263,7 @@ ANEW = [
     ("full", {"reinit": 2, "decay": 2.0}),
     ("freeze", {"layers": 1, "reinit": 2}),
     ("gradual", {"start": 1, "reinit": 1}),
+    ("choose", {"learn": "1, 3", "reinit": 1, "decay": 2.0}),
 ]
 
 

@@ -88,6 +88,7 @@ def test_the_epoch_of_a_step_follows_from_the_plan() -> None:
         ),
         ("freeze", {"layers": 3, "reinit": 1}, "no layer learns from the start.* Choose reinit 0"),
         ("gradual", {"reinit": 1}, "reinit is 1, and with the tuning gradual no layer learns from the start"),
+        ("choose", {"learn": "1, 3", "reinit": 2}, "only the highest layer learns from the start"),
         ("full", {"reinit": 4}, "only the highest 3 layers learn from the start.* Choose reinit from 0 to 3"),
     ],
 )

@@ -27,7 +27,7 @@ class Choose(parts.Tuning):
     title = "Chosen layers learn"
 
     class Knobs(parts.Knobs):
-        """Which layers learn."""
+        """Which layers learn, how fast, which of them begin anew."""
 
         learn: str = parts.knob(
             "1",
@@ -36,6 +36,8 @@ class Choose(parts.Tuning):
             flag="learn",
             max_length=200,
         )
+        decay: float = parts.decay_knob()
+        reinit: int = parts.reinit_knob()
         decoder: int = parts.decoder_knob()
 
     def check(self, layers: int) -> None:
@@ -53,14 +55,16 @@ class Choose(parts.Tuning):
 
     def canonical(self, layers: int, epochs: int) -> parts.Choice:
         """Every layer is full, the highest without a gap are freeze, none is head; else they are named in order."""
-        blocks, decoder = self._blocks(), {"decoder": self.knobs.decoder}
-        if blocks == set(range(min(blocks, default=0), layers + 1)):
-            lowest = min(blocks)
-            freeze = parts.Choice(name="freeze", knobs={"layers": lowest - 1} | decoder)
-            return freeze if lowest else parts.Choice(name="full", knobs=decoder)
+        blocks, knobs = self._blocks(), self.knobs.model_dump(exclude={"learn"})
         if not blocks:
-            return parts.Choice(name="head", knobs=decoder)
-        return parts.Choice(name=self.name, knobs={"learn": _written(blocks)} | decoder)
+            return parts.Choice(name="head", knobs={"decoder": self.knobs.decoder})
+        if blocks == {layers}:  # no rate is lower than its own
+            knobs["decay"] = 1.0
+        if blocks != set(range(min(blocks), layers + 1)):
+            return parts.Choice(name=self.name, knobs=knobs | {"learn": _written(blocks)})
+        lowest = min(blocks)
+        freeze = parts.Choice(name="freeze", knobs=knobs | {"layers": lowest - 1})
+        return freeze if lowest else parts.Choice(name="full", knobs=knobs)
 
     def frozen(self, layers: int) -> int:
         """What lies below the lowest that learns."""

@@ -59,7 +59,7 @@ def show(runs: list[str]) -> None:
             f'<div style="opacity:.75;font-size:.85em">{escape(t("without source"))}: {_said(alone["answer"])} → '
             f"{escape(t('now'))}: <b>{_said(now['answer'])}</b></div></div>"
         )
-        if module := labels.answering(now["modules"], job.payload["of"] or answering.settings["target"]["id"]):
+        if module := labels.answering(now["modules"], job.payload["of"] or answering.settings["target"]["id"], title):
             st.caption(page.literal(module))
 
 
