@@ -114,6 +114,11 @@ class Batch:
         pieces = self.targets[:, : int((self.targets >= 0).sum(1).max())].contiguous()
         return pieces, pieces >= 0
 
+    @property
+    def owners(self) -> Tensor:
+        """The example ``[N]`` of each target piece that is there."""
+        return self.texts[1].nonzero()[:, 0]
+
 
 @dataclass(frozen=True)
 class ContextRows:

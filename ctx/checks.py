@@ -28,7 +28,6 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
     learns = any(tuning.learning(backbone.layers(), config.optim.epochs - 1))
     task, batch = config.task(), config.optim.batch
     return Facts(
-        application=task.applications[0],
         schedule=schedule.name,
         tuning=config.tuning.name,
         together=any(len(phase.weighed()) > 1 for phase in phases),
@@ -40,7 +39,6 @@ def facts_of(config: RunConfig, schedule: Choice) -> Facts:
         shares=learns and tuning.shares(),
         fewest=min(batch, *(choice.size or batch for choice in config.contexts().values())),
         one_head=len({data.context(choice).labels for choice in config.contexts().values()}) == 1,
-        writes=task.writes,
         numbers=not task.writes and not any(data.context(choice).labels for choice in config.contexts().values()),
         epochs=config.optim.epochs,
         backbone=config.backbone.name,

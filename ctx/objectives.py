@@ -15,6 +15,7 @@ from ctx.knobs import Part
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ctx.answers import Answers
     from ctx.batches import Batch
     from ctx.model import Model
     from ctx.plan import Phase
@@ -29,11 +30,10 @@ class Facts:
     schedule of its own; ``handed``: whether weights learnt from one context go on to another; ``left``: whether a
     context is then trained on no more; ``learns``: whether anything of the backbone does; ``shares``: whether contexts
     have some of that in common; ``fewest``: the examples of a context in an update, at most; ``one_head``: whether all
-    contexts have the same labels; ``writes``, ``numbers``: whether answers are texts, or numbers; ``epochs``: of a
-    phase; ``backbone``: its name; ``knows``: whether any weight that learns, of it or of its decoder, was pretrained.
+    contexts have the same labels; ``numbers``: whether answers are numbers; ``epochs``: of a phase; ``backbone``: its
+    name; ``knows``: whether any weight that learns, of it or of its decoder, was pretrained.
     """
 
-    application: str
     schedule: str
     tuning: str
     together: bool
@@ -45,7 +45,6 @@ class Facts:
     shares: bool
     fewest: int
     one_head: bool
-    writes: bool
     numbers: bool
     epochs: int
     backbone: str
@@ -59,8 +58,8 @@ class Begin:
     ``source``: the weights handed over, by parameter, None in the first phase; ``before``: the keys of the contexts
     that earlier phases trained on; ``heads``: each context's; ``losses(key, most)``: the loss of each of at most so
     many examples of a context, one by one, spread over those it learns from, without dropout, to be differentiated
-    before the next is asked for; ``answers(head, batch)``: what a head says of texts with the weights that are there
-    when one first comes up, which is computed once; ``task``: its name.
+    before the next is asked for; ``answers``: what heads say of texts with the weights that are there when one first
+    comes up, which is computed once; ``task``: its name.
     """
 
     model: Model
@@ -69,7 +68,7 @@ class Begin:
     before: Sequence[str]
     heads: Mapping[str, nn.Module]
     losses: Callable[[str, int], Iterator[Tensor]]
-    answers: Callable[[nn.Module, Batch], Tensor]
+    answers: Answers
     task: str
 
 

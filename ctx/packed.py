@@ -1,8 +1,8 @@
 """Weights to come back to, and how much each of them matters, in the bytes that the weights alone would take.
 
-A weight gives up the last eight bits of its mantissa, 2⁻¹⁶ of its size at most in float32: far less than an update
-moves it. They hold F as a floating-point number of its own, five bits of exponent and three of mantissa (as e5m3 in
-Micikevicius et al., FP8 Formats for Deep Learning, 2022, in another split): right to a sixteenth, down to 2⁻³⁰ of the
+A weight gives up the last eight bits of its mantissa, 2⁻¹⁶ of its size at most in float32: less than a usual update
+moves it. They hold F as a floating-point number of its own, five bits of exponent and three of mantissa without a sign
+(in the manner of Micikevicius et al., FP8 Formats for Deep Learning, 2022): right to a sixteenth, down to 2⁻³⁰ of the
 largest F of its tensor, and 0 below that. F is a mean over some hundred examples and known to a tenth at best.
 """
 
@@ -41,7 +41,9 @@ def pack(weights: Tensor, importance: Tensor) -> Packed:
     whole = INTEGERS[weights.dtype]
     shift = FRACTION[whole] - MANTISSA
     most = torch.tensor(LAST, dtype=whole).bitwise_left_shift(shift).view(weights.dtype)  # what the last bits can hold
-    unit = importance.max() / most
+    largest = importance.max()
+    unit = (largest / most).clamp(max=torch.finfo(weights.dtype).max)  # a larger one counts as the largest there can be
+    unit = torch.where(largest.isfinite(), unit, largest)
     eight = (importance / torch.where(unit > 0, unit, 1.0)).view(whole)
     eight = (eight + (1 << shift - 1)).bitwise_right_shift_(shift).clamp_(max=LAST)
     eight[eight < 1 << MANTISSA] = 0  # numbers that processors are slow with

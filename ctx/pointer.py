@@ -29,9 +29,9 @@ class Source(NamedTuple):
     plain: Tensor
 
     def holds(self, batch: Batch, ids: Tensor) -> Tensor:
-        """Which input pieces that may be copied are these of ``[B, …]``: ``[B, …, T]``."""
-        between = (slice(None), *[None] * (ids.ndim - 1))
-        return self.plain[between] & (batch.inputs[between] == ids[..., None])
+        """Where the inputs have pieces ``[N, K]``, a row a target piece, that may be copied: ``[N, K, T]``."""
+        rows = batch.owners
+        return self.plain[rows][:, None] & (batch.inputs[rows][:, None] == ids[..., None])
 
 
 class Pointer(nn.Module):

@@ -207,25 +207,24 @@ class Decoder(nn.Module):
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), given the true ones before it."""
         targets, there = batch.texts
-        states = self._states(hidden, batch, targets, there)
+        states = self._states(hidden, batch)
         losses = torch.full(targets.shape, math.nan, dtype=states.dtype)
         return losses.masked_scatter(there, self._some(self._loss, states, targets[there]))
 
     def likely(self, hidden: Tensor, batch: Batch, most: int) -> tuple[Tensor, Tensor]:
         """The most likely pieces after each beginning of the true texts, as `ctx.writer.Writer.likely` gives them."""
-        states = self._states(hidden, batch, *batch.texts)
+        states = self._states(hidden, batch)
         most = min(most, self.output.weight.shape[0])
         best = [self._scores(some).log_softmax(-1).topk(most) for some in torch.split(states, self._size)]
         return torch.cat([one.indices for one in best]), torch.cat([one.values for one in best])
 
     def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
-        """The log-probabilities ``[N, K]`` of any pieces ``[B, L, K]`` after each beginning of the true texts."""
-        targets, there = batch.texts
-        states = self._states(hidden, batch, targets, there)
-        return self._some(self._each, states, ids[:, : targets.shape[1]][there])
+        """The log-probabilities ``[N, K]`` of any pieces ``[N, K]`` after each beginning of the true texts."""
+        return self._some(self._each, self._states(hidden, batch), ids)
 
-    def _states(self, hidden: Tensor, batch: Batch, targets: Tensor, there: Tensor) -> Tensor:
+    def _states(self, hidden: Tensor, batch: Batch) -> Tensor:
         """The last layer's states ``[N, W]`` from which target pieces are foretold, each by the true ones before it."""
+        targets, there = batch.texts
         begin = torch.tensor(self.begin).expand(len(targets), -1)
         before = torch.cat([begin, targets[:, :-1].masked_fill(~there[:, :-1], self.padding)], dim=1)
         states = self.decoder(

@@ -120,9 +120,8 @@ class Total:
         found: dict[str, Tensor] = {}
         for part in self.parts:
             found |= under(f"part/{part.name}", part.state())
-        for penalty in self.penalties:
-            found |= under("source", penalty.handed())
-        return found
+        handed = {name: value for penalty in self.penalties for name, value in penalty.handed().items()}
+        return found | under("source", handed)
 
     def load(self, state: State) -> None:
         """Take back what `state` gave."""

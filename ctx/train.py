@@ -40,7 +40,9 @@ def train(
     deterministic()
     products.onednn()  # before any thread asks
     setup = Setup(canonical(config))
-    yield from Trainer(setup, features, Handover(setup) if sharing else None).run(resume)
+    events = Trainer(setup, features, Handover(setup) if sharing else None).run(resume)
+    del resume  # its tensors are the trainer's now, or nobody's
+    yield from events
 
 
 class Trainer:
@@ -80,6 +82,7 @@ class Trainer:
         else:
             self.begin()
             yield self.started()
+        del resume, had
         while self.at.phase < len(self.setup.phases):
             yield from self._phase(self.setup.phases[self.at.phase])
         yield self._end()
@@ -107,11 +110,10 @@ class Trainer:
 
     def begin(self) -> None:
         """Begin a phase: the kept weights go on (or fresh ones do); optimiser, warm-up and selection start again."""
-        phase, source = self.setup.phases[self.at.phase], None
-        if self.at.phase:
-            source = self._learned() if self.total.looks_back else None
-            if phase.fresh:
-                self._fresh_model()
+        phase = self.setup.phases[self.at.phase]
+        source = self._learned() if self.at.phase and self.total.looks_back else None
+        if self.at.phase and phase.fresh:
+            self._fresh_model()
         self._fresh_optimiser()
         self.at.best, self.kept = None, {}
         self._begin_phase(phase, source)
@@ -278,14 +280,12 @@ class Trainer:
         return State(tensors, asdict(self.at) | {"rate": self.optimiser.rate})
 
     def _load(self, state: State) -> None:
-        meta = dict(state.meta)
-        rate = meta.pop("rate")
-        self.at = Position(**meta)
+        self.at = Position(**{name: value for name, value in state.meta.items() if name != "rate"})
         self.model.put(state.part("model"))
         self.kept = state.part("kept")
         self._arrange(state.part("source") if self.at.phase else None)
         self.optimiser.load(state.part("optimiser"))
-        self.optimiser.rate = rate
+        self.optimiser.rate = state.meta["rate"]
         self.total.load(state)
         torch.set_rng_state(state.tensors["generator"])
 

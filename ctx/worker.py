@@ -62,8 +62,9 @@ def _follow(recorder: Recorder, keeper: Keeper, watch: Watch | None) -> None:
     from ctx.prefix import memo
     from ctx.train import train
 
-    before = memo.computed
-    for event in train(run.config, resume=state, sharing=True):
+    before, events = memo.computed, train(run.config, resume=state, sharing=True)
+    del state  # gigabytes, perhaps
+    for event in events:
         if watch is not None:
             watch(event)
         if event.kind == "end":

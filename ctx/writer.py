@@ -34,12 +34,11 @@ NONE = torch.empty(0)
 
 
 class Told(NamedTuple):
-    """Of target pieces that are ``there`` ``[B, L]``: the vocabulary's log-probabilities ``[N, V]``.
+    """Of the target pieces that are there: the vocabulary's log-probabilities ``[N, V]``.
 
-    And what is copied from, with the shares ``[B, L, T]`` and the gate ``[B, L]``, where it copies.
+    And what is copied from, with the shares ``[N, T]`` and how much is written ``[N]``, where it copies.
     """
 
-    there: Tensor
     scores: Tensor
     source: Source | None = None
     shares: Tensor = NONE
@@ -92,11 +91,12 @@ class Writer(nn.Module):
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), smoothed while it learns (Szegedy et al. 2016)."""
         targets, there = batch.texts
-        told = self._told(hidden, batch, targets, there)
-        likelihood = self._likelihood(told, batch, targets[..., None])[:, 0]
-        said = (self._index(targets) != OTHER)[there]
+        told = self._told(hidden, batch)
+        wanted = targets[there][:, None]
+        likelihood = self._likelihood(told, batch, wanted)[:, 0]
+        said = (self._index(wanted) != OTHER)[:, 0]
         if told.source is not None:
-            said = said | told.source.holds(batch, targets).any(-1)[there]
+            said = said | told.source.holds(batch, wanted).any(-1)[:, 0]
         loss = -likelihood
         if self.training:
             loss = (1 - SMOOTHING) * loss - SMOOTHING * told.scores[:, MARKS:].mean(-1)
@@ -107,23 +107,22 @@ class Writer(nn.Module):
 
         Of the target pieces that are there, in order; K is ``most``, or the vocabulary's size where that is smaller.
         """
-        targets, there = batch.texts
-        told = self._told(hidden, batch, targets, there)
+        told = self._told(hidden, batch)
         scores, ids = told.scores, self.pieces
         if told.source is not None:
             index = self._index(batch.inputs)
-            wide = Widened(self.pieces, index, index == OTHER, batch).of(there.nonzero()[:, 0])
-            scores, ids = wide.scores(scores, told.shares[there], told.gate[there]), wide.ids
-        best = scores.topk(min(most, len(self.pieces)))
-        return ids[best.indices], best.values
+            wide = Widened(self.pieces, index, index == OTHER, batch).of(batch.owners)
+            scores, ids = wide.scores(scores, told.shares, told.gate), wide.ids
+        best = scores[:, MARKS:].topk(min(most, len(self.pieces) - MARKS))
+        return ids[MARKS:][best.indices], best.values
 
     def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
-        """The log-probabilities ``[N, K]`` of any pieces ``[B, L, K]`` after each beginning of the true texts."""
-        targets, there = batch.texts
-        return self._likelihood(self._told(hidden, batch, targets, there), batch, ids[:, : targets.shape[1]])
+        """The log-probabilities ``[N, K]`` of any pieces ``[N, K]`` after each beginning of the true texts."""
+        return self._likelihood(self._told(hidden, batch), batch, ids)
 
-    def _told(self, hidden: Tensor, batch: Batch, targets: Tensor, there: Tensor) -> Told:
-        """What it says of target pieces ``[B, L]``, each given the true ones before it; padding costs nothing."""
+    def _told(self, hidden: Tensor, batch: Batch) -> Told:
+        """What it says of the target pieces, each given the true ones before it; padding costs nothing."""
+        targets, there = batch.texts
         before = F.pad(self._index(targets), (1, 0), value=START)[:, :-1]
         places = torch.arange(targets.shape[1]).expand_as(targets)
         read, memory = self._memory(hidden, batch)
@@ -133,17 +132,18 @@ class Writer(nn.Module):
         states = self.norm(states)
         scores = self._scores(states)
         if self.pointer is None:
-            return Told(there, scores)
+            return Told(scores)
         source = self.pointer.source(read, batch)
-        return Told(there, scores, source, *self.pointer(spread(states, there), source))
+        shares, gate = self.pointer(spread(states, there), source)
+        return Told(scores, source, shares[there], gate[there])
 
     def _likelihood(self, told: Told, batch: Batch, ids: Tensor) -> Tensor:
-        """The log-probabilities ``[N, K]`` of pieces ``[B, L, K]``."""
-        written = told.scores.gather(-1, self._index(ids[told.there]))
+        """The log-probabilities of pieces ``[N, K]``."""
+        written = told.scores.gather(-1, self._index(ids))
         if told.source is None:
             return written
-        copied = (told.shares[:, :, None] * told.source.holds(batch, ids)).sum(-1)[told.there]
-        return mixed(written, copied, told.gate[told.there][:, None])
+        copied = (told.shares[:, None] * told.source.holds(batch, ids)).sum(-1)
+        return mixed(written, copied, told.gate[:, None])
 
     # -- writing
 

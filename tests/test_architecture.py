@@ -24,7 +24,7 @@ LAYERS = {
     "what parts use": (
         "balancing products fused layers archives index mapped assets e5file encoder folders hub spans sample_files "
         "tagged rouge beam pointer decoder writer seq2seq_files seq2seq_text seq2seq writing docstring libraries "
-        "grammar wording distance foretold aligning guarding packed pull adapters nearest"
+        "grammar wording distance aligning guarding packed pull adapters nearest"
     ),
     "own data": "imports",
     "part files": " ".join(KINDS),

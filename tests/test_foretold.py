@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,14 @@ from test_penalties_run import steps, usual
 from test_writing import WIDTH, Plain, learn, setting
 from torch import Tensor, nn
 
-from ctx.answers import Answers
+from ctx.answers import LIKELY, Answers
 from ctx.batches import Batch
 from ctx.config import Optim
-from ctx.foretold import LIKELY, foretold
 from ctx.model import Model
 from ctx.parts import Begin, Choice, Space, Step
 from ctx.plan import Phase, constant
 from ctx.pointer import MARKS
-from ctx.writer import Writer
+from ctx.writer import OTHER, Writer
 from tests.seq2seq_models import FAMILIES
 from tests.test_seq2seq_decoder import read
 
@@ -38,7 +38,7 @@ def pieces_of(writer: Writer, batch: Batch) -> Tensor:
 
 def everything(writer: Writer, hidden: Tensor, batch: Batch) -> np.ndarray:
     """The log-probabilities ``[N, V]`` of all of them."""
-    ids = pieces_of(writer, batch).expand(*batch.texts[0].shape, -1)
+    ids = pieces_of(writer, batch).expand(len(batch.owners), -1)
     found: np.ndarray = writer.likelihood(hidden, batch, ids.contiguous()).detach().numpy()
     return found
 
@@ -47,14 +47,16 @@ def everything(writer: Writer, hidden: Tensor, batch: Batch) -> np.ndarray:
 def test_the_likelihood_of_the_true_pieces_is_the_loss(copies: bool) -> None:
     writer, _, batch, hidden = setting(copies)
     losses = writer.eval()(hidden, batch)
-    found = writer.likelihood(hidden, batch, batch.targets[..., None])
+    targets, there = batch.texts
+    found = writer.likelihood(hidden, batch, targets[there][:, None])
     assert torch.equal(-found[:, 0], losses[losses.isfinite()])
 
 
 @pytest.mark.parametrize("copies", [False, True])
 def test_the_likeliest_of_all_pieces_are_found_and_all_together_are_certain(copies: bool) -> None:
-    writer, pairs, _, hidden = setting(copies, held_back=8)
-    for row in range(8, 16):  # these have pieces that the vocabulary lacks
+    writer, pairs, batch, hidden = setting(copies, held_back=8)
+    assert (writer._index(batch.targets[8:]) == OTHER).any(), "some have pieces that the vocabulary lacks"
+    for row in range(8, 16):
         one, states = pairs.batch(np.asarray([row]), hidden.shape[1]), hidden[row : row + 1]
         ids, scores = writer.eval().likely(states, one, LIKELY)
         whole, pieces = everything(writer, states, one), pieces_of(writer, one)
@@ -121,34 +123,40 @@ def test_it_is_the_divergence_of_the_likeliest_pieces_and_all_others_as_one(copi
     assert found == pytest.approx(want, rel=1e-2)
 
 
-def test_a_text_is_asked_once_and_answered_the_same_in_any_company() -> None:
-    built, begun, batch = teaching(copies=True)
-    built.eval()
-    whole = begun.answers(built.heads["all"], batch)
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_text_is_asked_once_and_answered_the_same_in_any_company(copies: bool) -> None:
+    built, begun, batch = teaching(copies)
+    head, seen = built.heads["all"].train(), begun.answers
+    whole = seen.foretold(head, batch)
+    assert head.training, "as it was before"
     for row in (3, 7):
-        alone = Answers(built)(built.heads["all"], batch.encoded.batch(np.asarray([row])))
-        assert torch.equal(alone[0], whole[row])
-    seen: Any = begun.answers
+        alone = Answers(built).foretold(head, batch.encoded.batch(np.asarray([row])))
+        own = batch.owners == row
+        assert torch.equal(alone.ids, whole.ids[own])
+        assert torch.equal(alone.scores, whole.scores[own])
     assert seen.memo.computed == 16
-    begun.answers(built.heads["all"], batch)
+    again = seen.foretold(head, batch.encoded.batch(np.asarray([5, 5])))
+    assert torch.equal(again.scores, whole.scores[batch.owners == 5].repeat(2, 1))
     assert seen.memo.computed == 16
+    assert not seen.memo.tables, "what the head read is not kept"
 
 
-def test_ids_that_no_float_can_hold_are_kept_whole() -> None:
+def test_texts_that_are_drawn_anew_are_asked_every_time() -> None:
     built, begun, batch = teaching(copies=False)
-    writer: Any = built.eval().heads["all"]
-    writer.pieces[MARKS:] += 2**40 + 1
-    batch.encoded.targets[batch.encoded.targets >= 0] += 2**40 + 1
-    batch = batch.encoded.batch(batch.rows)
-    with torch.no_grad():
-        now, then = foretold(writer, built.run(batch), batch, begun.answers(writer, batch))
-    assert torch.allclose(now, then, atol=1e-4)
-    assert (then[:, :-1].exp().sum(1) > 0.5).all()
+    drawn = replace(batch.encoded, name="").batch(batch.rows)
+    found, same = (begun.answers.foretold(built.heads["all"], one) for one in (drawn, batch))
+    assert torch.equal(found.ids, same.ids)
+    assert torch.allclose(found.scores, same.scores, atol=1e-5)
+    assert len(begun.answers.told) == 1
 
 
 @pytest.mark.parametrize("application", ["translation", "summarisation"])
 def test_a_run_that_is_stopped_and_resumed_is_bit_equal(application: str) -> None:
     resumed(usual("distill", application))
+
+
+def test_so_is_one_whose_texts_are_changed() -> None:
+    resumed(usual("distill", "translation", augment=(Choice(name="word-dropout"),)))
 
 
 def test_it_holds_what_is_written_near_what_the_teacher_would_have_written() -> None:
@@ -174,16 +182,19 @@ def test_a_pretrained_decoder_foretells_what_transformers_does(tmp_path: Path, f
     assert torch.allclose(scores, whole.sort(descending=True).values[:, :LIKELY], atol=1e-5)
     assert torch.allclose(whole.gather(-1, ids), scores, atol=1e-5)
     targets, there = batch.texts
-    found = decoder.likelihood(hidden, batch, targets[..., None])
+    found = decoder.likelihood(hidden, batch, targets[there][:, None])
     assert torch.allclose(-found[:, 0], losses[there], atol=1e-5)
     found.sum().backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
 
 
-def test_a_vocabulary_smaller_than_what_is_told_apart_is_told_whole() -> None:
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_vocabulary_smaller_than_what_is_told_apart_is_told_whole(copies: bool) -> None:
     _, pairs, batch, hidden = setting()
     few = pairs.targets.copy()
     few[few > 6] = 6
-    writer = Writer(Space((), WIDTH, Plain(), [few])).eval()
-    ids, _ = writer.likely(hidden, batch, LIKELY)
-    assert ids.shape[1] == len(writer.pieces) < LIKELY
+    writer = Writer(Space((), WIDTH, Plain(), [few]), copies=copies).eval()
+    ids, scores = writer.likely(hidden, batch, LIKELY)
+    assert ids.shape[1] == len(writer.pieces) - MARKS < LIKELY
+    assert (ids >= 0).all()
+    assert torch.allclose(writer.likelihood(hidden, batch, ids), scores, atol=1e-5)

@@ -50,9 +50,9 @@ def seq2seq(**changes: object) -> RunConfig:
 
 
 def resumed(config: RunConfig) -> None:
-    """Stopping in the middle or just before the end, and resuming, gives the same rows and weights."""
+    """Stopping in the middle, later or just before the end, and resuming, gives the same rows and weights."""
     whole = list(train(config, features=Memo()))
-    for events in (len(whole) // 2, len(whole) - 1):
+    for events in (len(whole) // 2, 3 * len(whole) // 4, len(whole) - 1):
         first = list(itertools.islice(train(config, features=Memo()), events))
         rest = list(train(config, resume=first[-1].snapshot(), features=Memo()))
         assert [(e.step, e.values) for e in [*first, *rest]] == [(e.step, e.values) for e in whole]

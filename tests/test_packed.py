@@ -43,6 +43,13 @@ def test_what_is_no_number_is_none_afterwards(wrong: float) -> None:
     assert not packed.importance().isfinite().all()
 
 
+def test_what_is_larger_than_can_be_held_is_the_largest() -> None:
+    for most in (7e9, 1e12, 3e38):
+        found = pack(torch.ones(3), torch.tensor([most, most / 2, 1.0])).importance()
+        assert found[0] == pytest.approx(min(most, 8.07e9), rel=1e-2)
+        assert found.isfinite().all()
+
+
 def test_packing_again_what_was_packed_changes_nothing() -> None:
     torch.manual_seed(1)
     once = pack(torch.randn(1000), torch.rand(1000))

@@ -14,7 +14,7 @@ from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical,
 from ctx.errors import BadInput, RunFailed
 from ctx.parts import Choice
 from ctx.prefix import Memo
-from ctx.registry import registry
+from ctx.registry import part, registry
 from ctx.setup import Setup
 from ctx.state import Event
 from ctx.train import Trainer, train
@@ -101,6 +101,16 @@ def test_a_run_with_a_penalty_stopped_and_resumed_is_bit_equal(name: str) -> Non
 @pytest.mark.parametrize("name", ["l2sp", *GUARDING])
 def test_where_layers_learn_above_frozen_ones_a_resumed_run_is_bit_equal_too(name: str) -> None:
     resumed(usual(name, "ner", tuning=Choice(name="freeze", knobs={"layers": 0})))
+
+
+@pytest.mark.parametrize("other", ["l2sp", "distill"])
+def test_what_matters_is_not_weighed_again_after_a_run_was_stopped(other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = usual("ewc", penalties=(usual(other).penalties[0], usual("ewc").penalties[0]))
+    stopped = next(event for event in train(asked, features=Memo()) if event.values.get("term/ewc/kept"))
+    state, cls = stopped.snapshot(), part("penalties", "ewc")
+    monkeypatch.setattr(cls, "_importance", lambda *_: pytest.fail("it was known"))
+    rest = list(train(asked, resume=state, features=Memo()))
+    assert len(rest) > 2
 
 
 def test_three_that_look_back_while_layers_begin_to_learn_are_resumed_bit_equal() -> None:

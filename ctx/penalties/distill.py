@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ctx import parts
 from ctx.guarding import Guarding
@@ -22,7 +22,8 @@ class Distill(Guarding):
     """Keeps answers to target texts close to those that the source's model gave, so that the source is not forgotten.
 
     T² KL(p ‖ q), p and q the teacher's and the learner's probabilities at temperature T, of a text to be written those
-    of its next piece; of numbers their squared distance (Hinton, Vinyals & Dean, 2015; Li & Hoiem, ECCV 2016).
+    of its likeliest next pieces and of all others; of numbers their squared distance (Hinton et al. 2015; Li & Hoiem,
+    Learning without Forgetting, ECCV 2016).
     """
 
     name = "distill"
@@ -64,17 +65,15 @@ class Distill(Guarding):
         """The mean distance between an old head's answers to a batch now and then."""
         from torch.nn.functional import kl_div
 
-        from ctx.foretold import foretold, writes
-
         head, batch = self.heads[number], step.batches[key]
         t: float = self.knobs.temperature
         numbers = batch.targets.is_floating_point()
-        with self.start.back(step.model):
-            then = self.answers(head, batch)
-        if writes(head):
-            now, then = foretold(head, step.hidden[key], batch, then)
+        if hasattr(head, "likely"):
+            now, then = self._written(step, key, head)
         else:
             now = step.out[key] if head is self.own[key] else head(step.hidden[key], batch)
+            with self.start.back(step.model):
+                then = self.answers(head, batch)
         then = then if numbers else (then / t).softmax(-1)
         if batch.mix is not None:
             partners, share = batch.mix
@@ -84,6 +83,13 @@ class Distill(Guarding):
         each = kl_div((now / t).log_softmax(-1), then, reduction="none").sum(-1)
         return t**2 * (each[batch.mask] if each.ndim == 2 else each).mean()
 
+    def _written(self, step: parts.Step, key: str, head: Any) -> tuple[Tensor, Tensor]:
+        """Log-probabilities ``[N, K + 1]`` of what was likely next, now and then; the last of all else."""
+        batch = step.batches[key]
+        with self.start.back(step.model):
+            ids, then = self.answers.foretold(head, batch)
+        return _with_rest(head.likelihood(step.hidden[key], batch, ids)), _with_rest(then)
+
     def state(self) -> dict[str, Tensor]:
         """Copies of what was not handed over and learns now."""
         return dict(self.start.own)
@@ -91,3 +97,12 @@ class Distill(Guarding):
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Those copies."""
         self.start.own = dict(state)
+
+
+def _with_rest(likely: Tensor) -> Tensor:
+    """And the log-probability of everything else."""
+    import torch
+
+    most = 1 - torch.finfo(likely.dtype).eps
+    rest = torch.log1p(-likely.exp().sum(-1, keepdim=True).clamp(max=most))
+    return torch.cat([likely, rest], dim=-1)

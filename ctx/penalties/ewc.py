@@ -97,3 +97,5 @@ class EWC(Guarding):
 
         names = [name.removeprefix("bits/") for name in state if name.startswith("bits/")]
         self.held = {name: Packed(state[f"bits/{name}"], state[f"unit/{name}"]) for name in names}
+        for name in names:  # another penalty may have had them kept too
+            self.start.given.pop(name, None)

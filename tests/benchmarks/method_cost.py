@@ -1,4 +1,4 @@
-"""What a method costs an update, against the plain run: MiniLM, tweets and editorials jointly.
+"""What a method costs an update, against the plain run: MiniLM, tweets and editorials jointly; E5 for translation.
 
     python -m tests.benchmarks.method_cost [--rounds N] [--updates N] [--only NAME,NAME]
 
