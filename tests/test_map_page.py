@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice
 from ctx.lab.history import past
@@ -204,6 +205,11 @@ def test_a_map_that_stands_still_can_be_paused_and_go_on(store: Store) -> None:
     assert not app.exception
 
 
+def leads(app: AppTest) -> list[tuple[str, str]]:
+    """The links of a page: their words and what they ask for."""
+    return [(one.proto.label, one.proto.query_string) for one in app.get("page_link")]
+
+
 def test_maps_are_found_again_on_their_own_page_and_not_among_the_labs_studies(store: Store) -> None:
     study = store.add_study("map of λ", spec(SWEEP), rows(SWEEP))
     app = opened("map", **START)
@@ -213,6 +219,7 @@ def test_maps_are_found_again_on_their_own_page_and_not_among_the_labs_studies(s
     lab = opened("lab", study=study.id)
     assert not lab.exception
     assert "is a map" in texts(lab)
+    assert ("Open the map", f"map={study.id}") in leads(lab)
 
 
 def test_a_map_without_a_name_is_listed_by_what_varies_in_it(store: Store) -> None:
@@ -229,4 +236,6 @@ def test_an_unknown_map_and_one_that_is_none_get_a_sentence(store: Store) -> Non
     app = opened("map", map="nothing")
     assert "There is no one study" in texts(app)
     study = store.add_study("", {"chosen": {}, "draws": 1}, [])
-    assert "is no map" in texts(opened("map", map=study.id))
+    app = opened("map", map=study.id)
+    assert "is no map" in texts(app)
+    assert ("Open it in the Lab", f"study={study.id}") in leads(app)

@@ -27,7 +27,10 @@ MOST_DRAWS = 50  # of a study
 
 @dataclass(frozen=True)
 class View:
-    """What is shown: an application, a study or None, the settings as they stand, and what could not be read."""
+    """What is shown: an application, a study or None, the settings as they stand, and what could not be read.
+
+    ``a_map``: the id of the study that was asked for, where it is a map.
+    """
 
     application: str
     study: Study | None
@@ -35,6 +38,7 @@ class View:
     config: RunConfig
     draws: int
     notes: tuple[str, ...] = ()
+    a_map: str = ""
 
     @property
     def changed(self) -> bool:
@@ -45,12 +49,13 @@ class View:
 def view(address: Mapping[str, str], store: Store, fallback: Callable[[str], bool] = lambda _: False) -> View:
     """Read an address. ``fallback``: whether an application opens with its sample contexts."""
     notes: list[str] = []
-    study = None
+    study, a_map = None, ""
     if "study" in address:
         try:
             study = store.study(address["study"])
             asked(study)
             if study.is_map:
+                a_map = study.id
                 raise BadInput(t("Study {id} is a map: the Map page shows it.", id=study.id))
         except CtxError as error:
             study = None
@@ -66,7 +71,7 @@ def view(address: Mapping[str, str], store: Store, fallback: Callable[[str], boo
     draws = asked_draws(study) if study else default_draws(config)
     if "draws" in address:
         draws = _draws(address["draws"], draws, notes)
-    return View(application, study, base, config, draws, tuple(notes))
+    return View(application, study, base, config, draws, tuple(notes), a_map)
 
 
 def address(view: View, config: RunConfig, draws: int | None = None) -> dict[str, str]:

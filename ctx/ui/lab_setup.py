@@ -24,6 +24,8 @@ def show(view: View) -> None:
     _head(view)
     for note in view.notes:
         st.warning(page.literal(note))
+    if view.a_map:
+        st.page_link("pages/map.py", label=t("Open the map"), query_params={"map": view.a_map})
     if trouble := st.session_state.pop(state.TROUBLE, None):
         st.error(page.literal(trouble))
     _line(view)

@@ -38,6 +38,7 @@ def show() -> None:
             return
         if study is not None:
             st.warning(t("Study {id} is no map: the Lab shows it.", id=study.id))
+            st.page_link("pages/lab.py", label=t("Open it in the Lab"), query_params={"study": study.id})
     st.write(
         t(
             "Choose what varies. Every combination, or some, is trained several times over; "
