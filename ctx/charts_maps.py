@@ -38,7 +38,7 @@ def heat(cells: pd.DataFrame, axes: Sequence[tuple[str, str, Sequence[Any]]], di
     chart.add_trace(go.Heatmap(z=z, xgap=2, ygap=2, hoverinfo="skip", showscale=False, **scale))
     chart.add_trace(_spots(records, (x, y), (across, up)))
     for update, values, name in ((chart.update_xaxes, xs, x_title), (chart.update_yaxes, ys, y_title)):
-        ticks = {"tickvals": list(range(len(values))), "ticktext": [literal(written(value)) for value in values]}
+        ticks = {"tickvals": list(range(len(values))), "ticktext": _ticks(values)}
         update(title_text=literal(name), showgrid=False, fixedrange=True, range=[-0.5, len(values) - 0.5], **ticks)
     return chart
 
@@ -84,7 +84,9 @@ def along(
     they stand at equal distances, since λ has a 0 and sizes double. ``axis``: titles of x and y.
     """
     places = {str(value): place for place, value in enumerate(values)}
-    chart = figure(height, "along")
+    beside = 0.5 if any(isinstance(value, str) for value in values) else 0.3  # words take room
+    top = {"y": 1.02, "yanchor": "bottom"}  # words that stand aslant below the axis would run into it
+    chart = figure(height, "along").update_layout(margin_t=ROOM, legend=top)
     for name, own, colour, dash in lines:
         own = own.assign(place=[places[str(value)] for value in own["value"]]).sort_values("place")
         band = own.dropna(subset=["low", "high"])
@@ -118,9 +120,9 @@ def along(
     chart.update_xaxes(
         title_text=literal(axis[0]),
         fixedrange=True,
-        range=[-0.3, len(values) - 0.7],
+        range=[-beside, len(values) - 1 + beside],
         tickvals=list(range(len(values))),
-        ticktext=[literal(written(value)) for value in values],
+        ticktext=_ticks(values),
     )
     return chart.update_yaxes(title_text=literal(axis[1]), fixedrange=True)
 
@@ -167,6 +169,12 @@ def parallel(table: pd.DataFrame, axes: Sequence[tuple[str, str, Sequence[Any]]]
         go.Parcoords(dimensions=dimensions, line={"color": there[value], "colorscale": RISING, "showscale": False})
     )
     return chart
+
+
+def _ticks(values: Sequence[Any]) -> list[str]:
+    """Values below an axis; what is joined by a hyphen may take two lines, since a phone has no room beside it."""
+    words = ((literal(written(value)), isinstance(value, str)) for value in values)
+    return [text.replace("-", "-<br>") if breaks else text for text, breaks in words]
 
 
 def written(value: Any) -> str:

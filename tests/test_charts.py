@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from ctx import charts
+from ctx.charts_maps import along
 
 
 def values(**rows: list[float]) -> pd.DataFrame:
@@ -134,3 +135,13 @@ def test_a_dip_in_the_beginning_stays_in_the_picture() -> None:
     found = charts.cut([(np.arange(20.0), dip)])
     assert found is not None
     assert found.range[0] < 5
+
+
+def test_words_below_an_axis_may_take_two_lines_and_the_legend_stands_above() -> None:
+    means = pd.DataFrame({"value": ["fine-tune", "lora"], "mean": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7]})
+    figure = along([("mean", means, charts.TARGET, "solid")], ["fine-tune", "lora"], ("method", "macro-F1"))
+    assert list(figure.layout.xaxis.ticktext) == ["fine-<br>tune", "lora"]
+    assert list(figure.data[-1].x) == [0, 1]
+    assert figure.layout.legend.y > 1
+    numbers = along([("mean", means.assign(value=[-1, 2]), charts.TARGET, "solid")], [-1, 2], ("λ", "macro-F1"))
+    assert list(numbers.layout.xaxis.ticktext) == ["-1", "2"]

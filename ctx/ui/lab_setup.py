@@ -25,7 +25,8 @@ def show(view: View) -> None:
     for note in view.notes:
         st.warning(page.literal(note))
     if view.a_map:
-        st.page_link("pages/map.py", label=t("Open the map"), query_params={"map": view.a_map})
+        words, asked = t("Open the map"), {"map": view.a_map}
+        st.page_link("pages/map.py", label=words, icon=":material/arrow_forward:", query_params=asked)
     if trouble := st.session_state.pop(state.TROUBLE, None):
         st.error(page.literal(trouble))
     _line(view)

@@ -38,7 +38,8 @@ def show() -> None:
             return
         if study is not None:
             st.warning(t("Study {id} is no map: the Lab shows it.", id=study.id))
-            st.page_link("pages/lab.py", label=t("Open it in the Lab"), query_params={"study": study.id})
+            words, asked_for = t("Open it in the Lab"), {"study": study.id}
+            st.page_link("pages/lab.py", label=words, icon=":material/arrow_forward:", query_params=asked_for)
     st.write(
         t(
             "Choose what varies. Every combination, or some, is trained several times over; "
