@@ -85,7 +85,7 @@ def test_parts_are_shown_by_title_and_by_the_name_that_sentences_use() -> None:
 
 
 def test_refusals_name_parts_as_the_page_shows_them() -> None:
-    names = {"application": "sentiment", "schedule": "target-only", "tuning": "head"}
+    names = {"schedule": "target-only", "tuning": "head"}
     wrong = Facts(**dict.fromkeys((field.name for field in fields(Facts)), False) | names)
     kinds = ("schedules", "tunings", "balancers", "penalties")
     shown = {cls.shown() for kind in kinds for cls in registry(kind).values()}
