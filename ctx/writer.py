@@ -92,11 +92,7 @@ class Writer(nn.Module):
         """Cross-entropy of each target piece (natural log), smoothed while it learns (Szegedy et al. 2016)."""
         targets, there = batch.texts
         told = self._told(hidden, batch)
-        wanted = targets[there][:, None]
-        likelihood = self._likelihood(told, batch, wanted)[:, 0]
-        said = (self._index(wanted) != OTHER)[:, 0]
-        if told.source is not None:
-            said = said | told.source.holds(batch, wanted).any(-1)[:, 0]
+        likelihood, said = (one[:, 0] for one in self._judged(told, batch, targets[there][:, None]))
         loss = -likelihood
         if self.training:
             loss = (1 - SMOOTHING) * loss - SMOOTHING * told.scores[:, MARKS:].mean(-1)
@@ -118,7 +114,7 @@ class Writer(nn.Module):
 
     def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
         """The log-probabilities ``[N, K]`` of any pieces ``[N, K]`` after each beginning of the true texts."""
-        return self._likelihood(self._told(hidden, batch), batch, ids)
+        return self._judged(self._told(hidden, batch), batch, ids)[0]
 
     def _told(self, hidden: Tensor, batch: Batch) -> Told:
         """What it says of the target pieces, each given the true ones before it; padding costs nothing."""
@@ -137,13 +133,15 @@ class Writer(nn.Module):
         shares, gate = self.pointer(spread(states, there), source)
         return Told(scores, source, shares[there], gate[there])
 
-    def _likelihood(self, told: Told, batch: Batch, ids: Tensor) -> Tensor:
-        """The log-probabilities of pieces ``[N, K]``."""
-        written = told.scores.gather(-1, self._index(ids))
+    def _judged(self, told: Told, batch: Batch, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """The log-probabilities of pieces ``[N, K]``, and whether it can write or copy them at all."""
+        index = self._index(ids)
+        written, there = told.scores.gather(-1, index), index != OTHER
         if told.source is None:
-            return written
-        copied = (told.shares[:, None] * told.source.holds(batch, ids)).sum(-1)
-        return mixed(written, copied, told.gate[:, None])
+            return written, there
+        same = told.source.holds(batch, ids)
+        copied = (told.shares[:, None] * same).sum(-1)
+        return mixed(written, copied, told.gate[:, None]), there | same.any(-1)
 
     # -- writing
 

@@ -1,4 +1,4 @@
-"""Which layers learn, when and how fast: by epoch, by set, slower downwards, or drawn anew; and what is said of it."""
+"""Which layers learn, when and how fast: by epoch, by set, slower downwards."""
 
 from __future__ import annotations
 
@@ -7,58 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from ctx.config import ContextChoice, Optim, RunConfig, SourceChoice, canonical, key
-from ctx.model import build
+from ctx.config import ContextChoice, canonical, key
 from ctx.parts import Choice
-from ctx.prefix import Memo
 from ctx.registry import make
-from ctx.setup import Setup
-from ctx.train import Trainer, train
-from ctx.warm import warm_runs
-from tests.test_folder import save
 from tests.test_interfaces import resumed
+from tests.tuned import BLOCKS, TUNINGS, bert, config, moved, same_when_warm, trainer_of, weights
 
-TINY = Choice(name="tiny", knobs={"layers": 3, "width": 16})
-BLOCKS = ["embedding", "layer1", "layer2", "layer3"]
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Choice:
-    folder = tmp_path_factory.mktemp("models") / "bert"
-    torch.manual_seed(1)
-    save(folder, "bert")
-    return Choice(name="folder", knobs={"path": str(folder)})
-
-
-def config(tuning: str, backbone: Choice = TINY, epochs: int = 2, seed: int = 0, **knobs: object) -> RunConfig:
-    return RunConfig(
-        sources=(SourceChoice(id="sentiment/sample-cafes-en", size=40),),
-        target=ContextChoice(id="sentiment/sample-gadgets-en", size=20),
-        backbone=backbone,
-        tuning=Choice(name=tuning, knobs=knobs),
-        optim=Optim(epochs=epochs, min_updates=2),
-        seed=seed,
-    )
-
-
-def trainer_of(asked: RunConfig, features: Memo | None = None) -> Trainer:
-    return Trainer(Setup(canonical(asked)), features or Memo())
-
-
-def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
-    return {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
-
-
-def moved(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor], drawn: bool = False) -> list[str]:
-    """The blocks whose parameters differ, lowest first; all of a block's do or none. ``drawn``: those of matrices."""
-    found = []
-    for block in BLOCKS:
-        names = [name for name in before if name.startswith(f"blocks.{block}.") and not name.endswith("key.bias")]
-        names = [name for name in names if before[name].ndim > 1 or not drawn]
-        there = {not torch.equal(before[name], after[name]) for name in names}  # a key's bias changes no attention
-        assert len(there) == 1, block
-        found += [block] * there.pop()
-    return found
+__all__ = ["bert"]
 
 
 # -- gradual unfreezing
@@ -215,56 +170,7 @@ def test_what_trains_alike_has_one_name(tuning: str, knobs: dict[str, object], w
     assert canonical(config(tuning, **knobs)).tuning == wanted
 
 
-# -- layers drawn anew
-
-
-def drawn(asked: RunConfig) -> dict[str, torch.Tensor]:
-    """The weights of the blocks that a run begins with."""
-    setup = Setup(canonical(asked))
-    torch.rand(3)  # whatever the generator has been used for
-    return {
-        name: p.detach().clone()
-        for name, p in build(setup.config, setup.rows, setup.task).named_parameters()
-        if name.startswith("blocks.")
-    }
-
-
-def test_layers_drawn_anew_begin_as_before_pretraining_the_same_in_all_arms_of_a_draw(bert: Choice) -> None:
-    pretrained = drawn(config("full", bert))
-    one = drawn(config("freeze", bert, layers=1, reinit=2))
-    assert moved(pretrained, one, drawn=True) == ["layer2", "layer3"]
-    alone = config("freeze", bert, layers=1, reinit=2).model_copy(update={"schedule": Choice(name="target-only")})
-    again, other = drawn(alone), drawn(config("freeze", bert, seed=1, layers=1, reinit=2))
-    assert moved(one, again, drawn=True) == []
-    assert moved(one, other, drawn=True) == ["layer2", "layer3"]
-    for name, value in one.items():
-        if "layer3" in name and "LayerNorm.weight" in name:
-            assert (value == 1).all(), name
-        elif "layer3" in name and "bias" in name:
-            assert (value == 0).all(), name
-        elif "layer3" in name:
-            assert value.std().item() == pytest.approx(0.02, rel=0.1), name
-            assert not torch.equal(value, one[name.replace("layer3", "layer2")])
-    assert moved(pretrained, drawn(config("full", bert))) == [], "what the process keeps of the file is as it was"
-
-
 # -- the same numbers, whatever was computed before, wherever it was stopped
-
-
-TUNINGS = [
-    ("full", {"decay": 2.6}),
-    ("freeze", {"layers": 1}),
-    ("head", {}),
-    ("choose", {"learn": "1, 3"}),
-    ("choose", {"learn": "embedding"}),
-    ("gradual", {"start": 1}),
-]
-ANEW = [
-    ("full", {"reinit": 2, "decay": 2.0}),
-    ("freeze", {"layers": 1, "reinit": 2}),
-    ("gradual", {"start": 1, "reinit": 1}),
-    ("choose", {"learn": "1, 3", "reinit": 1, "decay": 2.0}),
-]
 
 
 @pytest.mark.parametrize(("tuning", "knobs"), [TUNINGS[0], TUNINGS[3], TUNINGS[5]])
@@ -272,34 +178,8 @@ def test_a_run_goes_on_bit_equal(tuning: str, knobs: dict[str, object]) -> None:
     resumed(config(tuning, **knobs))
 
 
-@pytest.mark.parametrize(("tuning", "knobs"), [*TUNINGS[3:], *ANEW])
+@pytest.mark.parametrize(("tuning", "knobs"), TUNINGS[3:])
 def test_a_warm_memo_gives_the_same_bits_as_a_cold_one(
     bert: Choice, tuning: str, knobs: dict[str, object], home: Path
 ) -> None:
-    asked = config(tuning, bert, **knobs)
-    cold = list(train(asked, features=Memo()))
-    features = Memo()
-    others = [asked, config("head", bert), config("freeze", bert, layers=2, reinit=1), config("full", bert, seed=3)]
-    warm_runs(others, features=features)
-    list(train(config("head", bert), features=features))
-    list(train(asked, features=features))
-    warm = list(train(asked, features=features))
-    assert [(e.step, e.values) for e in warm] == [(e.step, e.values) for e in cold]
-    ends = cold[-1].snapshot().tensors, warm[-1].snapshot().tensors
-    assert ends[0].keys() == ends[1].keys()
-    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
-
-
-@pytest.mark.parametrize(("tuning", "knobs"), ANEW)
-def test_a_run_with_layers_drawn_anew_goes_on_bit_equal(bert: Choice, tuning: str, knobs: dict[str, object]) -> None:
-    resumed(config(tuning, bert, **knobs))
-
-
-def test_what_head_runs_read_is_not_touched_by_layers_drawn_anew(bert: Choice) -> None:
-    features = Memo()
-    plain = list(train(config("head", bert), features=Memo()))
-    list(train(config("full", bert, reinit=3), features=features))
-    warm_runs([config("freeze", bert, layers=2, reinit=1)], features=features)
-    after = list(train(config("head", bert), features=features))
-    assert [(e.step, e.values) for e in after] == [(e.step, e.values) for e in plain]
-    assert make("backbones", bert).renews()
+    same_when_warm(config(tuning, bert, **knobs), bert)

@@ -9,7 +9,7 @@ from ctx.errors import BadInput
 from ctx.lab import effect, learned, settings
 from ctx.parts import Choice
 from ctx.plan import Phase
-from tests.test_tunings import TINY, TUNINGS, bert, config, trainer_of
+from tests.tuned import TINY, TUNINGS, bert, config, trainer_of
 
 __all__ = ["bert"]
 

@@ -41,7 +41,7 @@ SEQUENTIAL = {
     "schedule": Choice(name="sequential"),
     "target": ContextChoice(id="sentiment/editorials", size=96),
 }
-WRITTEN = "where texts are written, target phase"
+WRITTEN = "plain where texts are written"
 WRITING = {
     "schedule": Choice(name="sequential"),
     "sources": (SourceChoice(id="translation/notebooks-en-es", size=200),),
@@ -63,13 +63,13 @@ METHODS: dict[str, dict[str, Any]] = {  # what each changes in the plain run's c
         for name in ("distill", "ewc", "l2sp")
     },
     WRITTEN: WRITING,
-    f"distill {WRITTEN}": WRITING | {"penalties": (Choice(name="distill"),)},
+    "distill where texts are written": WRITING | {"penalties": (Choice(name="distill"),)},
 }
 
 
 def base(method: str) -> str:
     """The plain arm that a method's is held against."""
-    return next((plain for plain in (WRITTEN, AFTER) if method.endswith(plain.removeprefix("plain "))), PLAIN)
+    return next((arm for arm in (WRITTEN, AFTER) if method.endswith(arm.removeprefix(PLAIN))), PLAIN)
 
 
 def timed(phase: Iterator[Event], updates: int) -> float:
