@@ -18,6 +18,14 @@ LIKELY = 16  # pieces that may come next that are told apart
 BELOW = "what a head reads"
 
 
+def said(head: nn.Module, hidden: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What a head says of a batch; of one that writes that are losses, and here is also what they come from."""
+    if not hasattr(head, "told"):
+        return head(hidden, batch), ()
+    told = head.told(hidden, batch)  # type: ignore[operator]
+    return head.losses(told, batch), told  # type: ignore[operator]
+
+
 class Next(NamedTuple):
     """The likeliest pieces after each beginning of the true texts ``[N, K]``: their ids and log-probabilities."""
 

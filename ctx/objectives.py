@@ -6,7 +6,7 @@ Part files import these from `ctx.parts`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -77,8 +77,9 @@ class Step:
     """What a penalty sees of an update: the batch, the head's input and what the head gave, of every active context.
 
     ``progress`` of the phase, from 0 to 1; ``further()``: a batch of any of the target's training texts, and what its
-    head would read of them, which takes a pass the first time; ``after``: the losses' gradients are there, and
-    `ctx.pull.pull` adds its own to them at once.
+    head would read of them, which takes a pass the first time; ``told``: of heads that write what their losses were
+    computed from, nothing of others; ``after``: the losses' gradients are there, and `ctx.pull.pull` adds its own to
+    them at once.
     """
 
     model: Model
@@ -87,6 +88,7 @@ class Step:
     hidden: Mapping[str, Tensor]
     out: Mapping[str, Tensor]
     further: Callable[[], tuple[Batch, Tensor]]
+    told: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)
     after: bool = False
 
 

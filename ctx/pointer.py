@@ -28,7 +28,18 @@ class Source(NamedTuple):
     keys: Tensor
     plain: Tensor
 
-    def holds(self, batch: Batch, ids: Tensor) -> Tensor:
+
+class Copied(NamedTuple):
+    """What is copied after each beginning of a batch's texts: the shares ``[N, T]`` of the input's pieces.
+
+    ``gate``: how much is written rather than copied ``[N]``; ``plain``: which pieces may be copied ``[B, T]``.
+    """
+
+    shares: Tensor
+    gate: Tensor
+    plain: Tensor
+
+    def places(self, batch: Batch, ids: Tensor) -> Tensor:
         """Where the inputs have pieces ``[N, K]``, a row a target piece, that may be copied: ``[N, K, T]``."""
         rows = batch.owners
         return self.plain[rows][:, None] & (batch.inputs[rows][:, None] == ids[..., None])

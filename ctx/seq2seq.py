@@ -206,23 +206,26 @@ class Decoder(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), given the true ones before it."""
-        targets, there = batch.texts
-        states = self._states(hidden, batch)
+        return self.losses(self.told(hidden, batch), batch)
+
+    def losses(self, told: tuple[Tensor, ...], batch: Batch) -> Tensor:
+        """The same of what it told of the batch."""
+        (states,), (targets, there) = told, batch.texts
         losses = torch.full(targets.shape, math.nan, dtype=states.dtype)
         return losses.masked_scatter(there, self._some(self._loss, states, targets[there]))
 
     def likely(self, hidden: Tensor, batch: Batch, most: int) -> tuple[Tensor, Tensor]:
         """The most likely pieces after each beginning of the true texts, as `ctx.writer.Writer.likely` gives them."""
-        states = self._states(hidden, batch)
+        (states,) = self.told(hidden, batch)
         most = min(most, self.output.weight.shape[0])
         best = [self._scores(some).log_softmax(-1).topk(most) for some in torch.split(states, self._size)]
         return torch.cat([one.indices for one in best]), torch.cat([one.values for one in best])
 
-    def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
-        """The log-probabilities ``[N, K]`` of any pieces ``[N, K]`` after each beginning of the true texts."""
-        return self._some(self._each, self._states(hidden, batch), ids)
+    def likelihood(self, told: tuple[Tensor, ...], batch: Batch, ids: Tensor) -> Tensor:
+        """The log-probabilities of pieces ``[N, K]`` by what it told of the batch."""
+        return self._some(self._each, told[0], ids)
 
-    def _states(self, hidden: Tensor, batch: Batch) -> Tensor:
+    def told(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, ...]:
         """The last layer's states ``[N, W]`` from which target pieces are foretold, each by the true ones before it."""
         targets, there = batch.texts
         begin = torch.tensor(self.begin).expand(len(targets), -1)
@@ -230,8 +233,7 @@ class Decoder(nn.Module):
         states = self.decoder(
             input_ids=before, encoder_hidden_states=hidden, encoder_attention_mask=batch.mask.long(), use_cache=False
         ).last_hidden_state[:, len(self.begin) - 1 :]
-        found: Tensor = states[there]
-        return found
+        return (states[there],)
 
     def _some(self, each: Callable[[Tensor, Tensor], Tensor], states: Tensor, wanted: Tensor) -> Tensor:
         """``each`` of states ``[N, W]``, some at a time: all scores at once would take gigabytes of a large vocabulary.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +73,8 @@ class Total:
         if along:
             _carry(step.hidden, seen.hidden)
             _carry(step.out, seen.out)
+            for key, told in step.told.items():
+                _carry(dict(enumerate(told)), dict(enumerate(seen.told[key])))
         return found
 
     def _terms(self, step: Step, keep: bool = False) -> dict[str, float]:
@@ -131,14 +133,16 @@ class Total:
 
 def _cut(step: Step) -> Step:
     """The same numbers, no gradient passing on from them."""
-    hidden, out = (
-        {key: one.detach().requires_grad_(one.requires_grad) for key, one in each.items()}
-        for each in (step.hidden, step.out)
-    )
-    return replace(step, hidden=hidden, out=out)
+    hidden, out = ({key: _own(one) for key, one in each.items()} for each in (step.hidden, step.out))
+    told = {key: tuple(_own(one) for one in each) for key, each in step.told.items()}
+    return replace(step, hidden=hidden, out=out, told=told)
 
 
-def _carry(whole: Mapping[str, Tensor], cut: Mapping[str, Tensor]) -> None:
+def _own(one: Tensor) -> Tensor:
+    return one.detach().requires_grad_(one.requires_grad)
+
+
+def _carry(whole: Mapping[Any, Tensor], cut: Mapping[Any, Tensor]) -> None:
     """The next backward pass through these adds the gradients that stopped at their copies."""
     for key, one in cut.items():
         if one.grad is not None:

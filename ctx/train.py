@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ctx import evaluation, inside, products
-from ctx.answers import Answers
+from ctx.answers import Answers, said
 from ctx.augmented import loss_of, mixed
 from ctx.batches import Batch
 from ctx.config import RunConfig, canonical
@@ -215,13 +215,14 @@ class Trainer:
     def _update(self, phase: Phase) -> dict[str, float]:
         done, total = self.at.epoch * phase.updates + self.at.update, phase.epochs * phase.updates
         self.optimiser.begin(done, total)
-        losses, batches, hidden, out = {}, {}, {}, {}
+        losses, batches, hidden, out, stated = {}, {}, {}, {}, {}
         for key in phase.active(done):
             batches[key] = self._next(key)
-            hidden[key], out[key] = self._forward(key, batches[key])
+            hidden[key], out[key], stated[key] = self._forward(key, batches[key])
             losses[key] = loss_of(self.setup.task, out[key], batches[key], self.setup.class_weights[key])
         weights = {key: phase.weights[key](done / total) for key in losses}
-        seen = Step(self.model, done / total, batches, hidden, out, self.further(self.at.batches.get("target", 0)))
+        further = self.further(self.at.batches.get("target", 0))
+        seen = Step(self.model, done / total, batches, hidden, out, further, stated)
         looks = bool(self.shared) and done in self.looks
         told = inside.told(self.model, losses, self.shared, self.total.plain) if looks else {}
         values = self.total.backward(losses, weights, seen, self.shared)
@@ -236,10 +237,10 @@ class Trainer:
         self.at.take(key, len(batch), batch.changed)
         return batch
 
-    def _forward(self, key: str, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the head reads ``[B, …]``, and what it says."""
+    def _forward(self, key: str, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """What the head reads ``[B, …]``, what it says, and by what it says that if it writes."""
         hidden = mixed(self._hidden(batch), batch)
-        return hidden, self._head(key)(hidden, batch)
+        return hidden, *said(self._head(key), hidden, batch)
 
     def _hidden(self, batch: Batch) -> Tensor:
         return self.model.run(batch, start=self.frozen.reach, hidden=self.frozen(batch))

@@ -8,7 +8,7 @@ copy pieces from the input (pointer-generator: See et al. 2017, eq. 8 and 9).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ctx.beam import Search
 from ctx.decoder import Layer
 from ctx.layers import spread
-from ctx.pointer import MARKS, Pointer, Source, Widened, mixed
+from ctx.pointer import MARKS, Copied, Pointer, Source, Widened, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,19 +30,6 @@ START, OTHER = 0, 1  # places of the vocabulary that no piece has: the start, an
 LONGEST = 256  # positions
 MOST = 4000  # pieces of each context that it writes without copying
 SMOOTHING = 0.1  # of the loss while it learns, towards every piece alike
-NONE = torch.empty(0)
-
-
-class Told(NamedTuple):
-    """Of the target pieces that are there: the vocabulary's log-probabilities ``[N, V]``.
-
-    And what is copied from, with the shares ``[N, T]`` and how much is written ``[N]``, where it copies.
-    """
-
-    scores: Tensor
-    source: Source | None = None
-    shares: Tensor = NONE
-    gate: Tensor = NONE
 
 
 class Writer(nn.Module):
@@ -90,12 +77,15 @@ class Writer(nn.Module):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each target piece (natural log), smoothed while it learns (Szegedy et al. 2016)."""
+        return self.losses(self.told(hidden, batch), batch)
+
+    def losses(self, told: tuple[Tensor, ...], batch: Batch) -> Tensor:
+        """The same of what it told of the batch."""
         targets, there = batch.texts
-        told = self._told(hidden, batch)
         likelihood, said = (one[:, 0] for one in self._judged(told, batch, targets[there][:, None]))
         loss = -likelihood
         if self.training:
-            loss = (1 - SMOOTHING) * loss - SMOOTHING * told.scores[:, MARKS:].mean(-1)
+            loss = (1 - SMOOTHING) * loss - SMOOTHING * told[0][:, MARKS:].mean(-1)
         return spread(loss.masked_fill(~said, math.nan), there).masked_fill(~there, math.nan)
 
     def likely(self, hidden: Tensor, batch: Batch, most: int) -> tuple[Tensor, Tensor]:
@@ -103,21 +93,24 @@ class Writer(nn.Module):
 
         Of the target pieces that are there, in order; K is ``most``, or the vocabulary's size where that is smaller.
         """
-        told = self._told(hidden, batch)
-        scores, ids = told.scores, self.pieces
-        if told.source is not None:
+        scores, *copied = self.told(hidden, batch)
+        ids = self.pieces
+        if copied:
             index = self._index(batch.inputs)
             wide = Widened(self.pieces, index, index == OTHER, batch).of(batch.owners)
-            scores, ids = wide.scores(scores, told.shares, told.gate), wide.ids
+            scores, ids = wide.scores(scores, *copied[:2]), wide.ids
         best = scores[:, MARKS:].topk(min(most, len(self.pieces) - MARKS))
         return ids[MARKS:][best.indices], best.values
 
-    def likelihood(self, hidden: Tensor, batch: Batch, ids: Tensor) -> Tensor:
-        """The log-probabilities ``[N, K]`` of any pieces ``[N, K]`` after each beginning of the true texts."""
-        return self._judged(self._told(hidden, batch), batch, ids)[0]
+    def likelihood(self, told: tuple[Tensor, ...], batch: Batch, ids: Tensor) -> Tensor:
+        """The log-probabilities of pieces ``[N, K]`` by what it told of the batch."""
+        return self._judged(told, batch, ids)[0]
 
-    def _told(self, hidden: Tensor, batch: Batch) -> Told:
-        """What it says of the target pieces, each given the true ones before it; padding costs nothing."""
+    def told(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Of the target pieces, each given the true ones before it, the vocabulary's log-probabilities ``[N, V]``.
+
+        Where it copies also `ctx.pointer.Copied`. Padding costs nothing.
+        """
         targets, there = batch.texts
         before = F.pad(self._index(targets), (1, 0), value=START)[:, :-1]
         places = torch.arange(targets.shape[1]).expand_as(targets)
@@ -128,20 +121,22 @@ class Writer(nn.Module):
         states = self.norm(states)
         scores = self._scores(states)
         if self.pointer is None:
-            return Told(scores)
+            return (scores,)
         source = self.pointer.source(read, batch)
         shares, gate = self.pointer(spread(states, there), source)
-        return Told(scores, source, shares[there], gate[there])
+        return scores, *Copied(shares[there], gate[there], source.plain)
 
-    def _judged(self, told: Told, batch: Batch, ids: Tensor) -> tuple[Tensor, Tensor]:
+    def _judged(self, told: tuple[Tensor, ...], batch: Batch, ids: Tensor) -> tuple[Tensor, Tensor]:
         """The log-probabilities of pieces ``[N, K]``, and whether it can write or copy them at all."""
+        scores, *rest = told
         index = self._index(ids)
-        written, there = told.scores.gather(-1, index), index != OTHER
-        if told.source is None:
+        written, there = scores.gather(-1, index), index != OTHER
+        if not rest:
             return written, there
-        same = told.source.holds(batch, ids)
-        copied = (told.shares[:, None] * same).sum(-1)
-        return mixed(written, copied, told.gate[:, None]), there | same.any(-1)
+        copied = Copied(*rest)
+        same = copied.places(batch, ids)
+        share = (copied.shares[:, None] * same).sum(-1)
+        return mixed(written, share, copied.gate[:, None]), there | same.any(-1)
 
     # -- writing
 

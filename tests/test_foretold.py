@@ -14,16 +14,18 @@ from penalised import part
 from scipy.special import log_softmax, logsumexp, rel_entr
 from test_interfaces import resumed
 from test_penalties_run import steps, usual
+from test_penalties_update import an_update
 from test_writing import WIDTH, Plain, learn, setting
 from torch import Tensor, nn
 
-from ctx.answers import LIKELY, Answers
+from ctx.answers import LIKELY, Answers, said
 from ctx.batches import Batch
 from ctx.config import Optim
 from ctx.model import Model
 from ctx.parts import Begin, Choice, Space, Step
 from ctx.plan import Phase, constant
 from ctx.pointer import MARKS
+from ctx.registry import part as registered
 from ctx.writer import OTHER, Writer
 from tests.seq2seq_models import FAMILIES
 from tests.test_seq2seq_decoder import read
@@ -39,7 +41,7 @@ def pieces_of(writer: Writer, batch: Batch) -> Tensor:
 def everything(writer: Writer, hidden: Tensor, batch: Batch) -> np.ndarray:
     """The log-probabilities ``[N, V]`` of all of them."""
     ids = pieces_of(writer, batch).expand(len(batch.owners), -1)
-    found: np.ndarray = writer.likelihood(hidden, batch, ids.contiguous()).detach().numpy()
+    found: np.ndarray = writer.likelihood(writer.told(hidden, batch), batch, ids.contiguous()).detach().numpy()
     return found
 
 
@@ -48,7 +50,7 @@ def test_the_likelihood_of_the_true_pieces_is_the_loss(copies: bool) -> None:
     writer, _, batch, hidden = setting(copies)
     losses = writer.eval()(hidden, batch)
     targets, there = batch.texts
-    found = writer.likelihood(hidden, batch, targets[there][:, None])
+    found = writer.likelihood(writer.told(hidden, batch), batch, targets[there][:, None])
     assert torch.equal(-found[:, 0], losses[losses.isfinite()])
 
 
@@ -91,8 +93,9 @@ def teaching(copies: bool) -> tuple[Model, Begin, Batch]:
 
 def step(built: Model, batch: Batch) -> Step:
     hidden = built.run(batch)
-    out = {"target": built.heads["all"](hidden, batch)}
-    return Step(built, 0.5, {"target": batch}, {"target": hidden}, out, lambda: (batch, hidden))
+    out, told = said(built.heads["all"], hidden, batch)
+    further = lambda: (batch, hidden)  # noqa: E731
+    return Step(built, 0.5, {"target": batch}, {"target": hidden}, {"target": out}, further, {"target": told})
 
 
 @pytest.mark.parametrize("copies", [False, True])
@@ -155,6 +158,21 @@ def test_a_run_that_is_stopped_and_resumed_is_bit_equal(application: str) -> Non
     resumed(usual("distill", application))
 
 
+@pytest.mark.parametrize("application", ["translation", "summarisation"])
+def test_its_gradients_go_back_along_with_those_of_the_losses(
+    application: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ctx.inside.looks", lambda phase: frozenset())
+    asked = usual("distill", application, optim=Optim(epochs=1, min_updates=3, batch=8, clip=1e9))
+    together, passes = an_update(asked)
+    alone, _ = an_update(asked.model_copy(update={"penalties": ()}))
+    monkeypatch.setattr(registered("balancers", "fixed"), "plain", False)
+    apart, more = an_update(asked)
+    assert (passes, more) == (1, 2)
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(together, apart, strict=True))
+    assert not all(torch.allclose(a, b, rtol=1e-3) for a, b in zip(together, alone, strict=True))
+
+
 def test_so_is_one_whose_texts_are_changed() -> None:
     resumed(usual("distill", "translation", augment=(Choice(name="word-dropout"),)))
 
@@ -182,7 +200,7 @@ def test_a_pretrained_decoder_foretells_what_transformers_does(tmp_path: Path, f
     assert torch.allclose(scores, whole.sort(descending=True).values[:, :LIKELY], atol=1e-5)
     assert torch.allclose(whole.gather(-1, ids), scores, atol=1e-5)
     targets, there = batch.texts
-    found = decoder.likelihood(hidden, batch, targets[there][:, None])
+    found = decoder.likelihood(decoder.told(hidden, batch), batch, targets[there][:, None])
     assert torch.allclose(-found[:, 0], losses[there], atol=1e-5)
     found.sum().backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
@@ -197,4 +215,4 @@ def test_a_vocabulary_smaller_than_what_is_told_apart_is_told_whole(copies: bool
     ids, scores = writer.likely(hidden, batch, LIKELY)
     assert ids.shape[1] == len(writer.pieces) - MARKS < LIKELY
     assert (ids >= 0).all()
-    assert torch.allclose(writer.likelihood(hidden, batch, ids), scores, atol=1e-5)
+    assert torch.allclose(writer.likelihood(writer.told(hidden, batch), batch, ids), scores, atol=1e-5)

@@ -139,7 +139,7 @@ def test_what_passes_through_a_frozen_layer_is_the_gradient_of_the_plain_model()
         trainer.begin()
         trainer.model.eval()
         batch = trainer._next("target")
-        _, out = trainer._forward("target", batch)
+        _, out, _ = trainer._forward("target", batch)
         trainer.setup.task.loss(out, batch).backward()
         found.append({name: p.grad for name, p in trainer.model.named_parameters() if p.grad is not None})
     chosen, plain = found

@@ -68,7 +68,7 @@ class Distill(Guarding):
         head, batch = self.heads[number], step.batches[key]
         t: float = self.knobs.temperature
         numbers = batch.targets.is_floating_point()
-        if hasattr(head, "likely"):
+        if step.told.get(key):  # of texts there is one head, as they have no labels
             now, then = self._written(step, key, head)
         else:
             now = step.out[key] if head is self.own[key] else head(step.hidden[key], batch)
@@ -88,7 +88,7 @@ class Distill(Guarding):
         batch = step.batches[key]
         with self.start.back(step.model):
             ids, then = self.answers.foretold(head, batch)
-        return _with_rest(head.likelihood(step.hidden[key], batch, ids)), _with_rest(then)
+        return _with_rest(head.likelihood(step.told[key], batch, ids)), _with_rest(then)
 
     def state(self) -> dict[str, Tensor]:
         """Copies of what was not handed over and learns now."""
